@@ -87,9 +87,9 @@ impl Spec {
             _ => {}
         }
         if word.starts_with(['>', '<', '=', '~', '^']) {
-            return Range::parse(word).map(Spec::Range).ok_or_else(|| {
-                ParseSpecError::new(text, start, "a range looks like `>=1.25, <1.27`")
-            });
+            return Range::parse(word)
+                .map(Spec::Range)
+                .ok_or_else(|| ParseSpecError::new(text, start, "a range looks like `>=1.25, <1.27`"));
         }
         let bare = ["golang-", "go-", "golang", "go", "v"].iter().find_map(|p| word.strip_prefix(p)).unwrap_or(word);
         let offset = start + word.len() - bare.len();
@@ -120,9 +120,7 @@ impl Spec {
     pub fn admits(&self, version: &Version) -> bool {
         match self {
             Spec::Exact(wanted) => wanted == version,
-            Spec::Family(major, minor) => {
-                version.family() == Some((*major, *minor)) && is_stable(version)
-            }
+            Spec::Family(major, minor) => version.family() == Some((*major, *minor)) && is_stable(version),
             Spec::Latest | Spec::OldStable => is_stable(version),
             Spec::Range(range) => version.suffix().is_none() && range.admits(version),
             Spec::Linked(_) => false,
@@ -136,9 +134,9 @@ impl Spec {
     pub fn pick<'a>(&self, from: impl Iterator<Item = &'a Version> + Clone) -> Option<&'a Version> {
         let newest = from.clone().filter(|v| self.admits(v)).max();
         match self {
-            Spec::Family(major, minor) if newest.is_none() => from
-                .filter(|v| v.family() == Some((*major, *minor)) && v.is_prerelease() && v.suffix().is_none())
-                .max(),
+            Spec::Family(major, minor) if newest.is_none() => {
+                from.filter(|v| v.family() == Some((*major, *minor)) && v.is_prerelease() && v.suffix().is_none()).max()
+            }
             Spec::OldStable => {
                 let family = newest?.family()?;
                 from.filter(|v| self.admits(v) && v.family().is_some_and(|f| f < family)).max()

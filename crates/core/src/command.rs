@@ -1,0 +1,237 @@
+//! Reads a go command line as far as the choice of a Go depends on it: `+SPEC`, a leading `-C`, `pkg@version`.
+//! Leaves out everything else: the line is passed on as it is.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+/// What a command line says about the choice of a Go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Command {
+    /// The word behind a leading `+`.
+    pub plus: Option<String>,
+    /// The directory of a `-C` where Go honours it before it selects a toolchain.
+    pub chdir: Option<OsString>,
+    /// `go install pkg@version` or `go run pkg@version`.
+    pub package_at_version: bool,
+}
+
+/// Go's commands. Go 1.27's list; a word that is none of them is followed by nothing that matters here.
+const COMMANDS: &[&str] = &[
+    "bug",
+    "build",
+    "clean",
+    "doc",
+    "env",
+    "fix",
+    "fmt",
+    "generate",
+    "get",
+    "help",
+    "install",
+    "list",
+    "mod",
+    "run",
+    "telemetry",
+    "test",
+    "tool",
+    "version",
+    "vet",
+    "work",
+];
+
+/// The second words of the commands that have some.
+const SUBCOMMANDS: &[(&str, &[&str])] = &[
+    ("mod", &["download", "edit", "graph", "init", "tidy", "vendor", "verify", "why"]),
+    ("work", &["edit", "init", "sync", "use", "vendor"]),
+];
+
+/// Flags of `go install` and `go run` that take no value.
+const BOOL_FLAGS: &[&str] = &[
+    "a",
+    "n",
+    "i",
+    "v",
+    "x",
+    "race",
+    "msan",
+    "asan",
+    "cover",
+    "work",
+    "json",
+    "linkshared",
+    "modcacherw",
+    "trimpath",
+    "buildvcs",
+];
+
+/// Flags of `go install` and `go run` whose value may be the next argument.
+const VALUE_FLAGS: &[&str] = &[
+    "C",
+    "p",
+    "covermode",
+    "coverpkg",
+    "asmflags",
+    "buildmode",
+    "compiler",
+    "debug-actiongraph",
+    "debug-runtime-trace",
+    "debug-trace",
+    "exec",
+    "gccgoflags",
+    "gcflags",
+    "installsuffix",
+    "ldflags",
+    "mod",
+    "modfile",
+    "o",
+    "overlay",
+    "pgo",
+    "pkgdir",
+    "tags",
+    "toolexec",
+];
+
+impl Command {
+    /// Reads the arguments after the program's name. There may be fewer than the caller has: what is cut off is far
+    /// behind anything that matters.
+    #[must_use]
+    pub fn parse(args: &[OsString]) -> Command {
+        let mut args = args;
+        let plus = args.first().and_then(|a| a.to_str()).and_then(|a| a.strip_prefix('+')).map(str::to_owned);
+        if plus.is_some() {
+            args = &args[1..];
+        }
+        let (chdir, rest) = cut_chdir(args);
+        let package_at_version = package_at_version(&rest);
+        Command { plus, chdir, package_at_version }
+    }
+}
+
+fn word(args: &[OsString], at: usize) -> Option<&str> {
+    args.get(at).and_then(|a| a.to_str())
+}
+
+/// Finds the `-C` that Go obeys at start (`cmd/go/main.go`, `handleChdirFlag`) and gives the arguments without it.
+fn cut_chdir(args: &[OsString]) -> (Option<OsString>, Vec<&OsStr>) {
+    let command = word(args, 0).filter(|w| COMMANDS.contains(w));
+    let subcommands = SUBCOMMANDS.iter().find(|(name, _)| Some(*name) == command).map_or(&[][..], |(_, subs)| *subs);
+    let has_sub = word(args, 1).is_some_and(|w| subcommands.contains(&w));
+    let last = usize::from(command.is_some()) + usize::from(command.is_some() && has_sub);
+    let all = || args.iter().map(OsString::as_os_str);
+    for at in 0..=last {
+        let Some(arg) = args.get(at) else { break };
+        let bytes = arg.as_bytes();
+        if let Some(dir) = bytes.strip_prefix(b"-C=").or_else(|| bytes.strip_prefix(b"--C=")) {
+            let rest = all().enumerate().filter(|(i, _)| *i != at).map(|(_, a)| a).collect();
+            return (Some(OsStr::from_bytes(dir).to_owned()), rest);
+        }
+        if arg == "-C" || arg == "--C" {
+            let rest = all().enumerate().filter(|(i, _)| *i != at && *i != at + 1).map(|(_, a)| a).collect();
+            return (args.get(at + 1).cloned(), rest);
+        }
+    }
+    (None, all().collect())
+}
+
+/// Recognises `install pkg@version` and `run pkg@version` as `cmd/go/internal/toolchain/select.go` does
+/// (`maybeSwitchForGoInstallVersion`): best effort over the flags.
+fn package_at_version(args: &[&OsStr]) -> bool {
+    let is_run = match args.first().and_then(|a| a.to_str()) {
+        Some("run") => true,
+        Some("install") => false,
+        _ => return false,
+    };
+    let mut package = None;
+    let mut at = 1;
+    while let Some(arg) = args.get(at).map(|a| a.to_string_lossy()) {
+        at += 1;
+        if !arg.starts_with('-') {
+            package = Some(arg.into_owned());
+            break;
+        }
+        if arg == "--" {
+            package = args.get(at).map(|a| a.to_string_lossy().into_owned());
+            break;
+        }
+        let flag = arg.trim_start_matches('-');
+        if flag.contains('=') || BOOL_FLAGS.contains(&flag) {
+            continue;
+        }
+        if VALUE_FLAGS.contains(&flag) {
+            at += 1;
+            continue;
+        }
+        if is_run {
+            return false;
+        }
+        package = args.last().map(|a| a.to_string_lossy().into_owned());
+        break;
+    }
+    let Some(package) = package else { return false };
+    let Some((path, version)) = package.split_once('@') else { return false };
+    let local =
+        path.starts_with("./") || path.starts_with("../") || path.starts_with('/') || matches!(path, "." | "..");
+    !local && !path.is_empty() && !version.is_empty() && !matches!(path, "go" | "toolchain")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::Command;
+
+    fn parse(line: &str) -> Command {
+        Command::parse(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_leading_chdir_is_found_where_go_finds_it() {
+        let check = |line: &str, expect: Option<&str>| {
+            assert_eq!(parse(line).chdir.as_deref(), expect.map(std::ffi::OsStr::new), "{line}");
+        };
+        check("-C d version", Some("d"));
+        check("-C=d version", Some("d"));
+        check("--C d version", Some("d"));
+        check("--C=d version", Some("d"));
+        check("version -C d", Some("d"));
+        check("list -C d -m", Some("d"));
+        check("mod -C d edit", Some("d"));
+        check("mod edit -C d", Some("d"));
+        check("+1.22 -C d version", Some("d"));
+        check("build -v -C d", None);
+        check("nosuch -C d", None);
+        check("tool -C d", Some("d"));
+        check("tool compile -C d", None);
+        check("version", None);
+        check("", None);
+        check("-C", None);
+    }
+
+    #[test]
+    fn a_package_at_a_version_is_recognised_as_cmd_go_does() {
+        let check = |line: &str, expect: bool| assert_eq!(parse(line).package_at_version, expect, "{line}");
+        check("install example.com/tool@v1.0.0", true);
+        check("install -C d example.com/tool@v1.0.0", true);
+        check("-C d install example.com/tool@latest", true);
+        check("run example.com/tool@latest -x", true);
+        check("install -v -ldflags -s example.com/tool@v1", true);
+        check("install -unknownflag pkg@v0.0.1", true);
+        check("install -unknownflag arg pkg@v0.0.1", true);
+        check("run -unknownflag pkg@v0.0.1", false);
+        check("run -unknown=flag pkg@v0.0.1", true);
+        check("run -- pkg@v1", true);
+        check("install ./cmd@v1", false);
+        check("install /abs@v1", false);
+        check("install pkg", false);
+        check("install pkg@", false);
+        check("get pkg@v1", false);
+        check("install toolchain@go1.22", false);
+        check("run . pkg@v1", false);
+    }
+
+    #[test]
+    fn a_plus_word_is_the_first_argument_only() {
+        assert_eq!(parse("+1.22.4 build").plus.as_deref(), Some("1.22.4"));
+        assert_eq!(parse("build +1.22.4").plus, None);
+    }
+}

@@ -1,0 +1,261 @@
+//! Which Go: turns what was found into a decision with its reason (DESIGN §5). First that speaks wins.
+//! Never touches the disk: callers bring the pins, the module file and the list of what is installed.
+
+mod edits;
+mod floor;
+mod wishes;
+
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::command::Command;
+use crate::goenv::GoEnv;
+use crate::gomod;
+use crate::origin::Origin;
+use crate::pinfile::Entry;
+use crate::settings::Settings;
+use crate::spec::{ParseSpecError, Spec};
+use crate::vars::Vars;
+use crate::version::Version;
+
+pub use edits::{Edits, Launchers, MAX_DEPTH};
+
+/// The program that somebody called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tool {
+    /// `go`.
+    Go,
+    /// `gofmt`.
+    Gofmt,
+    /// A launcher, `go1.22.4`: serves exactly that release.
+    Launcher(Version),
+}
+
+impl Tool {
+    /// The program's name within an SDK's `bin`.
+    #[must_use]
+    pub fn program(&self) -> &'static str {
+        if *self == Tool::Gofmt { "gofmt" } else { "go" }
+    }
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// The program called.
+    pub tool: Tool,
+    /// The arguments after the program's name; the first few are enough.
+    pub args: Vec<OsString>,
+    /// The caller's variables.
+    pub vars: Vars,
+}
+
+/// What the engine found on disk around the directory of a question.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// The directory of the question, after `-C`, and its parents, nearest first.
+    pub levels: Vec<Level>,
+    /// The active go.work, else go.mod, found by Go's own rules.
+    pub module_file: Option<ModuleFile>,
+    /// The user's home directory.
+    pub home: Option<PathBuf>,
+    /// Directories with an override, in any order.
+    pub overrides: Vec<(PathBuf, Spec)>,
+    /// The file that `go env -w` writes.
+    pub go_env: GoEnv,
+    /// What was passed over, and why: sockets named `.go-version`, files beyond the size limit.
+    pub passed_over: Vec<String>,
+}
+
+/// One directory on the way up, with the pin files in it.
+#[derive(Clone, Debug, Default)]
+pub struct Level {
+    /// The directory.
+    pub dir: PathBuf,
+    /// The entries of `.go-version`.
+    pub go_version: Vec<Entry>,
+    /// The entries of `.tool-versions` for Go.
+    pub tool_versions: Vec<Entry>,
+}
+
+/// A go.work or go.mod as Go's own selection reads it.
+#[derive(Clone, Debug)]
+pub struct ModuleFile {
+    /// The file.
+    pub path: PathBuf,
+    /// The `go` line.
+    pub go: Option<gomod::Line>,
+    /// The `toolchain` line.
+    pub toolchain: Option<gomod::Line>,
+}
+
+/// What a wish is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An exact wish.
+    Pin,
+    /// A minimum.
+    Floor,
+    /// What holds where nobody wishes.
+    Default,
+}
+
+/// What must happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// This SDK is installed and is the one.
+    Sdk(Version),
+    /// The wish is for something that is not installed.
+    Install(Install),
+    /// A `go` further down PATH.
+    PathGo {
+        /// What to install when there is none; `None` where the user said `system`.
+        or_install: Option<Install>,
+    },
+}
+
+/// A wish that cannot be met with what is installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Install {
+    /// What is wished for.
+    pub spec: Spec,
+    /// The minimum that it must satisfy.
+    pub floor: Option<Version>,
+    /// True when a file of a checkout wishes it: then the safe floor holds.
+    pub by_repository: bool,
+    /// An installed SDK that would satisfy the minimum, for when nothing may or can be installed.
+    pub instead: Option<Version>,
+}
+
+/// Which Go, why, and with what environment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// What must happen.
+    pub target: Target,
+    /// Whose wish it was.
+    pub origin: Origin,
+    /// What kind of wish.
+    pub kind: Kind,
+    /// The rank in DESIGN §5's table, from 1.
+    pub rank: u8,
+    /// The edits to the environment.
+    pub edits: Edits,
+    /// How many leading arguments are govern's own (`+SPEC`).
+    pub drop_args: usize,
+    /// Every wish that was seen, in order of rank; the winner is among them.
+    pub seen: Vec<Seen>,
+    /// Things worth knowing, each one line.
+    pub notes: Vec<String>,
+}
+
+/// A wish that was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The rank in DESIGN §5's table, from 1.
+    pub rank: u8,
+    /// Where it stands.
+    pub origin: Origin,
+    /// The wish as written.
+    pub text: String,
+    /// Why it did not win; `None` for the winner.
+    pub lost: Option<String>,
+}
+
+/// Why there is no decision.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// A pin is no version.
+    #[error("{fault}")]
+    BadPin {
+        /// Where it stands.
+        origin: Origin,
+        /// What is wrong with it.
+        fault: ParseSpecError,
+    },
+    /// govern called itself too often.
+    #[error("govern has called itself {0} times in a row")]
+    Loop(u32),
+}
+
+impl Refusal {
+    /// Whose wish could not be read.
+    #[must_use]
+    pub fn origin(&self) -> Option<&Origin> {
+        match self {
+            Refusal::BadPin { origin, .. } => Some(origin),
+            Refusal::Loop(_) => None,
+        }
+    }
+}
+
+/// Everything a decision is made of.
+struct Case<'a> {
+    question: &'a Question,
+    command: Command,
+    around: &'a Surroundings,
+    /// Installed releases, in any order.
+    installed: &'a [Version],
+    settings: &'a Settings,
+}
+
+/// Decides.
+///
+/// # Errors
+/// When the winning wish cannot be read, or govern runs in a circle.
+pub fn decide(
+    question: &Question,
+    around: &Surroundings,
+    installed: &[Version],
+    settings: &Settings,
+) -> Result<Decision, Refusal> {
+    let depth = edits::depth(&question.vars);
+    if depth >= MAX_DEPTH {
+        return Err(Refusal::Loop(depth));
+    }
+    let case = Case { question, command: Command::parse(&question.args), around, installed, settings };
+    if case.command.package_at_version {
+        // `pkg@version` treats module files as the SDK that runs it does: ignored below 1.25, counted from 1.25 on.
+        let without = case.choose(wishes::ModuleFiles::Ignored)?;
+        if case.base_is_before_1_25(&without.target) {
+            return Ok(case.finish(without));
+        }
+    }
+    let chosen = case.choose(wishes::ModuleFiles::Counted)?;
+    Ok(case.finish(chosen))
+}
+
+/// A wish that won, before the environment is settled.
+struct Chosen {
+    target: Target,
+    origin: Origin,
+    kind: Kind,
+    rank: u8,
+    seen: Vec<Seen>,
+    notes: Vec<String>,
+}
+
+impl Case<'_> {
+    fn base_is_before_1_25(&self, target: &Target) -> bool {
+        let version = match target {
+            Target::Sdk(version) => version.family(),
+            Target::Install(install) => match &install.spec {
+                Spec::Exact(version) => version.family(),
+                Spec::Family(major, minor) => Some((*major, *minor)),
+                _ => None,
+            },
+            Target::PathGo { .. } => None,
+        };
+        version.is_some_and(|family| family < (1, 25))
+    }
+
+    fn finish(&self, chosen: Chosen) -> Decision {
+        let edits = edits::edits(self, &chosen);
+        let Chosen { target, origin, kind, rank, seen, mut notes } = chosen;
+        notes.extend(self.around.passed_over.iter().cloned());
+        let drop_args = usize::from(self.command.plus.is_some());
+        Decision { target, origin, kind, rank, edits, drop_args, seen, notes }
+    }
+}

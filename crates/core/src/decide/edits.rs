@@ -1,0 +1,104 @@
+//! What changes in the environment of the chosen Go (DESIGN §5, rules R1–R16 of Go's own semantics).
+
+use super::{Case, Chosen, Kind, Target, Tool};
+use crate::vars::Vars;
+use crate::version::Version;
+
+/// How often govern may call itself before it calls that a circle.
+pub const MAX_DEPTH: u32 = 8;
+
+/// The directory of launchers that is appended to PATH.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Launchers {
+    /// A name for every known release.
+    All,
+    /// A name for every installed release: nothing may be installed.
+    Installed,
+}
+
+/// Edits to the environment. Everything else passes through untouched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Edits {
+    /// Variables to set.
+    pub set: Vec<(&'static str, String)>,
+    /// Variables to remove.
+    pub unset: Vec<&'static str>,
+    /// Set GOROOT to the SDK's own root: the only way to beat a `GOROOT=` line in Go's env file, and what Go before
+    /// 1.10 needs to find itself.
+    pub set_goroot: bool,
+    /// What is appended to PATH.
+    pub launchers: Launchers,
+}
+
+/// A GOTOOLCHAIN that the user exported, and not govern for a surrounding project.
+pub(super) fn exported_by_user(vars: &Vars) -> Option<&str> {
+    let value = vars.text("GOTOOLCHAIN")?;
+    (vars.text("GOVERN_SET_GOTOOLCHAIN") != Some(value)).then_some(value)
+}
+
+/// How often govern has called itself already. Not a number counts as nothing.
+pub(super) fn depth(vars: &Vars) -> u32 {
+    vars.text("GOVERN_DEPTH").and_then(|n| n.parse().ok()).unwrap_or(0)
+}
+
+pub(super) fn edits(case: &Case<'_>, chosen: &Chosen) -> Edits {
+    let vars = &case.question.vars;
+    let version = match &chosen.target {
+        Target::Sdk(version) => Some(version),
+        Target::Install(_) | Target::PathGo { .. } => None,
+    };
+    let before = |minor: u32| version.and_then(Version::family).is_some_and(|family| family < (1, minor));
+    let mut edits = Edits {
+        set: vec![("GOVERN_DEPTH", (depth(vars) + 1).to_string())],
+        unset: vec!["GOROOT"],
+        set_goroot: before(10) || case.around.go_env.line("GOROOT").is_some_and(|line| !line.is_empty()),
+        launchers: if case.settings.auto_install && !case.settings.offline {
+            Launchers::All
+        } else {
+            Launchers::Installed
+        },
+    };
+    let switching = vars.os("GOTOOLCHAIN_INTERNAL_SWITCH_VERSION").is_some();
+    match &case.question.tool {
+        // Go is switching to us: it set both variables for the Go that it expects, and GOTOOLCHAIN is its business.
+        Tool::Launcher(_) if switching => {
+            if before(21) {
+                edits.unset.extend(["GOTOOLCHAIN_INTERNAL_SWITCH_VERSION", "GOTOOLCHAIN_INTERNAL_SWITCH_COUNT"]);
+            }
+            return edits;
+        }
+        Tool::Launcher(_) => {}
+        // Go never runs a program called `go` to switch: here the variable is a leak from above.
+        Tool::Go | Tool::Gofmt => edits.unset.push("GOTOOLCHAIN_INTERNAL_SWITCH_VERSION"),
+    }
+    match (toolchain(case, chosen, version), exported_by_user(vars)) {
+        (Some(value), _) => {
+            edits.set.push(("GOTOOLCHAIN", value.clone()));
+            edits.set.push(("GOVERN_SET_GOTOOLCHAIN", value));
+        }
+        // What govern exported for a surrounding project says nothing about this one.
+        (None, None) if vars.os("GOTOOLCHAIN").is_some() => {
+            edits.unset.extend(["GOTOOLCHAIN", "GOVERN_SET_GOTOOLCHAIN"]);
+        }
+        (None, _) => {}
+    }
+    edits
+}
+
+/// The GOTOOLCHAIN to export, if any.
+fn toolchain(case: &Case<'_>, chosen: &Chosen, version: Option<&Version>) -> Option<String> {
+    let exported = exported_by_user(&case.question.vars);
+    let version = version?;
+    let outranked = chosen.rank < 3;
+    match exported {
+        // `go +1.22.4` and GOVERN_GO_VERSION stand above an exported version; anything else of the user's stays.
+        Some(value) if !(outranked && value.starts_with("go")) => return None,
+        _ => {}
+    }
+    if chosen.kind != Kind::Pin {
+        return case.settings.managed_only.then(|| "path".to_owned());
+    }
+    let name = version.toolchain();
+    // A tool that `go install pkg@version` builds may need a newer Go than the pin: it may have one of ours.
+    Some(if case.command.package_at_version { format!("{name}+path") } else { name })
+}

@@ -1,0 +1,74 @@
+//! A `go` line is a minimum: the default SDK when it is new enough, else the newest patch of the minimum's family.
+
+use super::{Case, Chosen, Install, Kind, Seen, Target};
+use crate::origin::Origin;
+use crate::spec::Spec;
+use crate::version::Version;
+
+impl Case<'_> {
+    /// Settles ranks 6 to 8.
+    pub(super) fn with_floor(
+        &self,
+        floor: Option<(Origin, Version)>,
+        default: (u8, Origin, Target),
+        mut seen: Vec<Seen>,
+        mut notes: Vec<String>,
+    ) -> Chosen {
+        let (rank, origin, target) = default;
+        let Some((floor_origin, floor)) = floor else {
+            return Chosen { target, origin, kind: Kind::Default, rank, seen, notes };
+        };
+        let text = format!("go {floor}");
+        let default_target = self.default_target_under(&target, &floor);
+        if let Some(target) = default_target {
+            notes.push(format!("{floor_origin} asks for at least {floor}; the default is new enough"));
+            seen.insert(0, Seen { rank: 6, origin: floor_origin, text, lost: Some("met by the default".to_owned()) });
+            return Chosen { target, origin, kind: Kind::Default, rank, seen, notes };
+        }
+        for default in seen.iter_mut().filter(|s| s.lost.is_none()) {
+            default.lost = Some(format!("older than {floor}"));
+        }
+        seen.insert(0, Seen { rank: 6, origin: floor_origin.clone(), text, lost: None });
+        let target = self.meet(&floor);
+        Chosen { target, origin: floor_origin, kind: Kind::Floor, rank: 6, seen, notes }
+    }
+
+    /// The default's target, when it satisfies the floor or will once it is installed.
+    fn default_target_under(&self, target: &Target, floor: &Version) -> Option<Target> {
+        match target {
+            Target::Sdk(version) => version.satisfies(floor).then(|| target.clone()),
+            Target::Install(install) => {
+                let new_enough = match &install.spec {
+                    Spec::Exact(version) => version.satisfies(floor),
+                    Spec::Family(major, minor) => floor.family().is_some_and(|f| (*major, *minor) >= f),
+                    Spec::Latest => true,
+                    Spec::OldStable | Spec::Range(_) | Spec::Linked(_) => false,
+                };
+                let under = Install { floor: Some(floor.clone()), ..install.clone() };
+                new_enough.then_some(Target::Install(under))
+            }
+            // A minimum is a wish: a go of unknown age further down PATH does not meet it.
+            Target::PathGo { or_install: Some(install) } => {
+                Some(Target::Install(Install { floor: Some(floor.clone()), ..install.clone() }))
+            }
+            Target::PathGo { or_install: None } => Some(target.clone()),
+        }
+    }
+
+    /// The newest patch of the floor's family: the newest installed, else the newest there is.
+    fn meet(&self, floor: &Version) -> Target {
+        let Some((major, minor)) = floor.family() else {
+            return Target::Install(Install::of(Spec::Exact(floor.clone())));
+        };
+        let family = Spec::Family(major, minor);
+        let good = |version: &&Version| version.satisfies(floor);
+        let stable = self.installed.iter().filter(good).filter(|v| family.admits(v)).max();
+        // A minimum that is itself a release candidate may be met by one.
+        let prerelease = || family.pick(self.installed.iter().filter(good)).filter(|_| floor.is_prerelease());
+        if let Some(version) = stable.or_else(prerelease) {
+            return Target::Sdk(version.clone());
+        }
+        let instead = Spec::Latest.pick(self.installed.iter().filter(good)).cloned();
+        Target::Install(Install { spec: family, floor: Some(floor.clone()), by_repository: true, instead })
+    }
+}

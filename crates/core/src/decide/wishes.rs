@@ -1,0 +1,258 @@
+//! Collects the wishes in the order of DESIGN §5's ranks and lets the first one win.
+
+use std::path::Path;
+
+use super::{Case, Chosen, Install, Kind, Refusal, Seen, Target, Tool};
+use crate::origin::Origin;
+use crate::pinfile::{Entry, Wish};
+use crate::safe_floor;
+use crate::settings::{GoLine, ToolchainLine};
+use crate::spec::{ParseSpecError, Spec};
+use crate::version::{Version, from_toolchain};
+
+/// Whether go.mod and go.work play a part.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum ModuleFiles {
+    Counted,
+    Ignored,
+}
+
+/// A pin that was found: its entries in order of preference.
+struct Found {
+    rank: u8,
+    /// Origin and meaning of each entry.
+    entries: Vec<(Origin, String, Result<Wish, ParseSpecError>)>,
+    /// A file of a checkout says so.
+    by_repository: bool,
+}
+
+impl Found {
+    fn one(rank: u8, origin: Origin, text: &str, spec: Result<Spec, ParseSpecError>) -> Found {
+        let entries = vec![(origin, crate::origin::escaped_text(text), spec.map(Wish::Spec))];
+        Found { rank, entries, by_repository: false }
+    }
+
+    fn file(rank: u8, path: &Path, entries: &[Entry]) -> Found {
+        let origin = |line| Origin::File { path: path.to_owned(), line };
+        let entries = entries.iter().map(|e| (origin(e.line), e.word.clone(), e.wish.clone())).collect();
+        Found { rank, entries, by_repository: rank == 5 }
+    }
+}
+
+impl Case<'_> {
+    /// Lets the first wish win, and says what became of the others.
+    pub(super) fn choose(&self, module_files: ModuleFiles) -> Result<Chosen, Refusal> {
+        let mut notes = Vec::new();
+        let mut pins = self.pins_from_caller();
+        let floor = self.collect_from_disk(module_files, &mut pins, &mut notes);
+        let home_pins = self.home_pins();
+
+        let mut seen: Vec<Seen> = Vec::new();
+        let note_loser = |seen: &mut Vec<Seen>, found: &Found| {
+            if let Some((origin, text, _)) = found.entries.first() {
+                let lost = Some("a higher rank decides".to_owned());
+                seen.push(Seen { rank: found.rank, origin: origin.clone(), text: text.clone(), lost });
+            }
+        };
+        let mut pins = pins.into_iter();
+        if let Some(first) = pins.next() {
+            let (origin, text, target) = self.resolve_pin(&first)?;
+            seen.push(Seen { rank: first.rank, origin: origin.clone(), text, lost: None });
+            pins.chain(home_pins).for_each(|found| note_loser(&mut seen, &found));
+            if let Some((origin, line)) = floor {
+                let lost = Some("a pin is exact".to_owned());
+                seen.push(Seen { rank: 6, origin, text: format!("go {line}"), lost });
+            }
+            seen.sort_by_key(|s| s.rank);
+            return Ok(Chosen { target, origin, kind: Kind::Pin, rank: first.rank, seen, notes });
+        }
+        let default = self.default_wish(home_pins, &mut seen)?;
+        Ok(self.with_floor(floor, default, seen, notes))
+    }
+
+    /// Ranks 1 to 3, which the caller brings along.
+    fn pins_from_caller(&self) -> Vec<Found> {
+        let vars = &self.question.vars;
+        let mut pins = Vec::new();
+        if let Tool::Launcher(version) = &self.question.tool {
+            let name = version.toolchain();
+            pins.push(Found::one(1, Origin::Launcher(name.clone()), &name, Ok(Spec::Exact(version.clone()))));
+        }
+        if let Some(word) = &self.command.plus {
+            pins.push(Found::one(1, Origin::Flag(format!("+{word}")), word, Spec::parse(word)));
+        }
+        if let Some(word) = vars.os("GOVERN_GO_VERSION") {
+            let word = word.to_string_lossy();
+            pins.push(Found::one(2, Origin::Variable("GOVERN_GO_VERSION"), &word, Spec::parse(&word)));
+        }
+        if let Some(value) = super::edits::exported_by_user(vars)
+            && let Some(version) = toolchain_name(value.split('+').next().unwrap_or_default())
+        {
+            pins.push(Found::one(3, Origin::Variable("GOTOOLCHAIN"), value, Ok(Spec::Exact(version))));
+        }
+        pins
+    }
+
+    /// Ranks 4 to 6. Appends the pins; the floor is given back with its origin.
+    fn collect_from_disk(
+        &self,
+        module_files: ModuleFiles,
+        pins: &mut Vec<Found>,
+        notes: &mut Vec<String>,
+    ) -> Option<(Origin, Version)> {
+        let levels = &self.around.levels;
+        let is_above = |dir: &Path| levels.iter().any(|level| level.dir == dir);
+        let mut overrides: Vec<_> = self.around.overrides.iter().filter(|(dir, _)| is_above(dir)).collect();
+        overrides.sort_by_key(|(dir, _)| std::cmp::Reverse(dir.components().count()));
+        for (dir, spec) in overrides {
+            pins.push(Found::one(4, Origin::Override(dir.clone()), &spec.to_string(), Ok(spec.clone())));
+        }
+        let module = self.around.module_file.as_ref().filter(|_| module_files == ModuleFiles::Counted);
+        let mut floor = None;
+        let mut module_pin = None;
+        if let Some(file) = module {
+            let at = |line: usize| Origin::File { path: file.path.clone(), line };
+            let go = file.go.as_ref().and_then(|l| Some((at(l.number), Version::parse(&l.value).ok()?)));
+            let toolchain = file.toolchain.as_ref().and_then(|l| Some((at(l.number), toolchain_name(&l.value)?)));
+            match self.settings.go_line {
+                GoLine::Minimum => floor = go,
+                GoLine::Pin => {
+                    module_pin = go.map(|(origin, v)| {
+                        let text = v.to_string();
+                        Found { by_repository: true, ..Found::one(5, origin, &text, Spec::parse(&text)) }
+                    });
+                }
+                GoLine::Ignore => {}
+            }
+            if let Some((origin, version)) = toolchain {
+                let stale = safe_floor::advisory(&version).is_some() && !self.installed.contains(&version);
+                if stale && self.settings.toolchain_line == ToolchainLine::Pin && !self.settings.unsafe_pins {
+                    notes.push(format!(
+                        "{origin}: {} is below the safe floor and counts as a minimum",
+                        version.toolchain()
+                    ));
+                }
+                if self.settings.toolchain_line == ToolchainLine::Pin && (!stale || self.settings.unsafe_pins) {
+                    let name = version.toolchain();
+                    let pin = Found::one(5, origin, &name, Ok(Spec::Exact(version)));
+                    module_pin = Some(Found { by_repository: true, ..pin });
+                } else if floor.as_ref().is_none_or(|(_, f)| version.cmp_go(f).is_gt()) {
+                    floor = Some((origin, version));
+                }
+            }
+        }
+        let module_dir = module.and_then(|file| file.path.parent());
+        for level in levels.iter().filter(|level| !self.is_home_level(&level.dir)) {
+            let first = pins.len();
+            for (name, entries) in [(".go-version", &level.go_version), (".tool-versions", &level.tool_versions)] {
+                if !entries.is_empty() {
+                    pins.push(Found::file(5, &level.dir.join(name), entries));
+                }
+            }
+            if module_dir == Some(level.dir.as_path()) {
+                pins.extend(module_pin.take());
+            }
+            note_differences(&pins[first..], notes);
+        }
+        // A go.work named by GOWORK, or a module at or above the home directory, is not among those levels.
+        pins.extend(module_pin);
+        floor
+    }
+
+    /// Rank 7: pin files at or above the home directory.
+    fn home_pins(&self) -> Vec<Found> {
+        let mut pins = Vec::new();
+        for level in self.around.levels.iter().filter(|level| self.is_home_level(&level.dir)) {
+            for (name, entries) in [(".go-version", &level.go_version), (".tool-versions", &level.tool_versions)] {
+                if !entries.is_empty() {
+                    pins.push(Found::file(7, &level.dir.join(name), entries));
+                }
+            }
+        }
+        pins
+    }
+
+    fn is_home_level(&self, dir: &Path) -> bool {
+        self.around.home.as_ref().is_some_and(|home| home.starts_with(dir))
+    }
+
+    /// Ranks 7 and 8: what holds where nobody wishes.
+    fn default_wish(&self, home_pins: Vec<Found>, seen: &mut Vec<Seen>) -> Result<(u8, Origin, Target), Refusal> {
+        let mut found = home_pins;
+        if let Some(spec) = &self.settings.default {
+            found.push(Found::one(8, Origin::Default, &spec.to_string(), Ok(spec.clone())));
+        }
+        let mut decided = None;
+        for found in &found {
+            let (origin, text, target) = match self.resolve_pin(found) {
+                // A default that cannot be read must not hide behind one that can.
+                Err(refusal) if decided.is_none() => return Err(refusal),
+                Err(_) => continue,
+                Ok(resolved) => resolved,
+            };
+            let lost = decided.as_ref().map(|_| "a higher rank decides".to_owned());
+            seen.push(Seen { rank: found.rank, origin: origin.clone(), text, lost });
+            if decided.is_none() {
+                decided = Some((found.rank, origin, target));
+            }
+        }
+        if let Some(decided) = decided {
+            return Ok(decided);
+        }
+        seen.push(Seen { rank: 8, origin: Origin::BuiltIn, text: "latest".to_owned(), lost: None });
+        let target = match Spec::Latest.pick(self.installed.iter()).or_else(|| self.installed.iter().max()) {
+            Some(version) => Target::Sdk(version.clone()),
+            None => Target::PathGo { or_install: Some(Install::of(Spec::Latest)) },
+        };
+        Ok((8, Origin::BuiltIn, target))
+    }
+
+    /// Takes the first entry that can be met with what is installed, else the first that can be read.
+    fn resolve_pin(&self, found: &Found) -> Result<(Origin, String, Target), Refusal> {
+        let mut readable = None;
+        for (origin, text, wish) in &found.entries {
+            let spec = match wish {
+                Ok(Wish::System) => return Ok((origin.clone(), text.clone(), Target::PathGo { or_install: None })),
+                Ok(Wish::Spec(spec)) => spec,
+                Err(_) => continue,
+            };
+            if let Some(version) = spec.pick(self.installed.iter()) {
+                return Ok((origin.clone(), text.clone(), Target::Sdk(version.clone())));
+            }
+            if readable.is_none() {
+                let install = Install { by_repository: found.by_repository, ..Install::of(spec.clone()) };
+                readable = Some((origin.clone(), text.clone(), Target::Install(install)));
+            }
+        }
+        readable.ok_or_else(|| {
+            let bad = found.entries.iter().find_map(|(origin, _, wish)| Some((origin, wish.as_ref().err()?)));
+            let (origin, fault) = bad.expect("a pin has an entry, and none of them could be read");
+            Refusal::BadPin { origin: origin.clone(), fault: fault.clone() }
+        })
+    }
+}
+
+impl Install {
+    pub(super) fn of(spec: Spec) -> Install {
+        Install { spec, floor: None, by_repository: false, instead: None }
+    }
+}
+
+/// A toolchain name that means a release (`go1.22.4`, `go1.20`, `go1.22.3-bigcorp`); language versions mean none.
+fn toolchain_name(name: &str) -> Option<Version> {
+    if from_toolchain(name).is_empty() || !name.starts_with("go1") {
+        return None;
+    }
+    Version::parse(name).ok().filter(|version| !version.is_lang())
+}
+
+/// Notes when the files of one directory want different things.
+fn note_differences(pins: &[Found], notes: &mut Vec<String>) {
+    let Some((first, others)) = pins.split_first() else { return };
+    let Some((winner, text, wish)) = first.entries.first() else { return };
+    for (origin, other, other_wish) in others.iter().filter_map(|found| found.entries.first()) {
+        if wish != other_wish {
+            notes.push(format!("{winner} says {text}, {origin} says {other}: the first one counts"));
+        }
+    }
+}
