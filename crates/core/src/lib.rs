@@ -10,6 +10,7 @@ pub mod layout;
 pub mod origin;
 pub mod pinfile;
 pub mod platform;
+pub mod problem;
 pub mod proof;
 pub mod safe_floor;
 pub mod sdk;

@@ -1,0 +1,536 @@
+//! The bodies of requests and answers. Nobody's domain types: made from core's values and turned back at the edge.
+//! New fields are optional; none is ever removed or changes its meaning.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use govern_core::decide::{self, Kind, Launchers, Target, Tool};
+use govern_core::event::Event;
+use govern_core::origin;
+use govern_core::sdk::SdkFacts;
+use govern_core::vars::Vars;
+use govern_core::version::{ParseVersionError, Version};
+use serde::{Deserialize, Serialize};
+
+use crate::problem::Problem;
+
+/// The version of the documents that `--json` prints.
+pub const SCHEMA: u32 = 1;
+
+/// A text of the operating system: a JSON string when it is UTF-8, else its bytes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum OsText {
+    /// UTF-8.
+    Text(String),
+    /// Anything else.
+    Bytes(Vec<u8>),
+}
+
+impl From<OsString> for OsText {
+    fn from(text: OsString) -> OsText {
+        text.into_string().map_or_else(|other| OsText::Bytes(other.into_vec()), OsText::Text)
+    }
+}
+
+impl From<&Path> for OsText {
+    fn from(path: &Path) -> OsText {
+        path.as_os_str().to_owned().into()
+    }
+}
+
+impl From<OsText> for OsString {
+    fn from(text: OsText) -> OsString {
+        match text {
+            OsText::Text(text) => text.into(),
+            OsText::Bytes(bytes) => OsString::from_vec(bytes),
+        }
+    }
+}
+
+impl OsText {
+    /// As a path.
+    #[must_use]
+    pub fn into_path(self) -> PathBuf {
+        OsString::from(self).into()
+    }
+}
+
+/// The caller's variables, those of `vars::READ` that are set.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct VarsBody(BTreeMap<String, OsText>);
+
+impl From<&Vars> for VarsBody {
+    fn from(vars: &Vars) -> VarsBody {
+        VarsBody(vars.iter().map(|(name, value)| (name.to_owned(), value.to_owned().into())).collect())
+    }
+}
+
+impl From<VarsBody> for Vars {
+    fn from(body: VarsBody) -> Vars {
+        let mut vars = Vars::default();
+        body.0.into_iter().for_each(|(name, value)| vars.set(&name, OsString::from(value)));
+        vars
+    }
+}
+
+/// Which Go would run there?
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ask {
+    /// `go`, `gofmt` or a launcher's name.
+    pub tool: String,
+    /// The working directory, physical.
+    pub dir: OsText,
+    /// The arguments after the program's name.
+    #[serde(default)]
+    pub args: Vec<OsText>,
+    /// The caller's variables.
+    #[serde(default)]
+    pub vars: VarsBody,
+}
+
+/// Reads the name of a program that a shim may be called by.
+///
+/// # Errors
+/// When a launcher's name is no version.
+pub fn tool(name: &str) -> Result<Tool, ParseVersionError> {
+    match name {
+        "go" => Ok(Tool::Go),
+        "gofmt" => Ok(Tool::Gofmt),
+        launcher => Version::parse(launcher).map(Tool::Launcher),
+    }
+}
+
+/// Which Go, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The version of this document.
+    pub schema: u32,
+    /// The directory looked at, after `-C`.
+    pub dir: OsText,
+    /// `sdk`: it is installed. `install`: it is not. `path`: a go further down PATH.
+    pub target: String,
+    /// The release, when it is installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Its root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goroot: Option<OsText>,
+    /// The program that would run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<OsText>,
+    /// What must be installed first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<String>,
+    /// The minimum that it must satisfy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<String>,
+    /// Whose wish it was.
+    pub origin: Origin,
+    /// `pin`, `floor` or `default`.
+    pub kind: String,
+    /// The rank that decided, from 1 to 8.
+    pub rank: u8,
+    /// Every wish that was seen.
+    #[serde(default)]
+    pub seen: Vec<Seen>,
+    /// Things worth knowing.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// Variables that the chosen Go gets.
+    #[serde(default)]
+    pub set: BTreeMap<String, String>,
+    /// Variables that the chosen Go does not get.
+    #[serde(default)]
+    pub unset: Vec<String>,
+    /// `all` or `installed`: the launchers appended to PATH.
+    #[serde(default)]
+    pub launchers: String,
+}
+
+/// Where a wish came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// `flag`, `launcher`, `variable`, `file`, `override`, `default`, `built-in` or `policy`.
+    pub kind: String,
+    /// As a person is told.
+    pub text: String,
+    /// The file, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<OsText>,
+    /// The line in it, counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<usize>,
+}
+
+impl From<&origin::Origin> for Origin {
+    fn from(from: &origin::Origin) -> Origin {
+        let (kind, file, line) = match from {
+            origin::Origin::Flag(_) => ("flag", None, None),
+            origin::Origin::Launcher(_) => ("launcher", None, None),
+            origin::Origin::Variable(_) => ("variable", None, None),
+            origin::Origin::File { path, line } => ("file", Some(path.as_path().into()), Some(*line)),
+            origin::Origin::Override(dir) => ("override", Some(dir.as_path().into()), None),
+            origin::Origin::Default => ("default", None, None),
+            origin::Origin::BuiltIn => ("built-in", None, None),
+            origin::Origin::Policy(_) => ("policy", None, None),
+        };
+        Origin { kind: kind.to_owned(), text: from.to_string(), file, line }
+    }
+}
+
+/// A wish that was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Its rank.
+    pub rank: u8,
+    /// Where it stands.
+    pub origin: Origin,
+    /// The wish as written.
+    pub text: String,
+    /// Why it did not win; absent for the winner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost: Option<String>,
+}
+
+impl Decision {
+    /// The body for a decision in `dir`; `goroot` is where a release has its root.
+    #[must_use]
+    pub fn new(decision: &decide::Decision, tool: &Tool, dir: &Path, goroot: impl Fn(&Version) -> PathBuf) -> Decision {
+        let (target, version, install) = match &decision.target {
+            Target::Sdk(version) => ("sdk", Some(version), None),
+            Target::Install(install) => ("install", None, Some(install)),
+            Target::PathGo { or_install } => ("path", None, or_install.as_ref()),
+        };
+        let goroot = version.map(goroot);
+        let program = goroot.as_ref().map(|root| root.join("bin").join(tool.program()));
+        let mut set: BTreeMap<String, String> =
+            decision.edits.set.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        if let Some(root) = goroot.as_ref().filter(|_| decision.edits.set_goroot) {
+            set.insert("GOROOT".to_owned(), root.to_string_lossy().into_owned());
+        }
+        Decision {
+            schema: SCHEMA,
+            dir: dir.into(),
+            target: target.to_owned(),
+            version: version.map(Version::toolchain),
+            goroot: goroot.as_deref().map(Into::into),
+            program: program.as_deref().map(Into::into),
+            wanted: install.map(|install| install.spec.to_string()),
+            at_least: install.and_then(|install| install.floor.as_ref()).map(Version::to_string),
+            origin: (&decision.origin).into(),
+            kind: match decision.kind {
+                Kind::Pin => "pin",
+                Kind::Floor => "floor",
+                Kind::Default => "default",
+            }
+            .to_owned(),
+            rank: decision.rank,
+            seen: decision
+                .seen
+                .iter()
+                .map(|s| Seen { rank: s.rank, origin: (&s.origin).into(), text: s.text.clone(), lost: s.lost.clone() })
+                .collect(),
+            notes: decision.notes.clone(),
+            set,
+            unset: decision.edits.unset.iter().map(|name| (*name).to_owned()).collect(),
+            launchers: match decision.edits.launchers {
+                Launchers::All => "all",
+                Launchers::Installed => "installed",
+            }
+            .to_owned(),
+        }
+    }
+}
+
+/// The installed SDKs, newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sdks {
+    /// The version of this document.
+    pub schema: u32,
+    /// The SDKs.
+    pub installed: Vec<Sdk>,
+}
+
+/// An installed SDK.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sdk {
+    /// The release: `go1.22.4`.
+    pub version: String,
+    /// Its root.
+    pub goroot: OsText,
+    /// `linux/amd64`.
+    pub platform: String,
+    /// Where the archive came from.
+    pub source: String,
+    /// `log`, `sha256` or `none`.
+    pub proof: String,
+    /// One line about the proof.
+    pub proof_note: String,
+    /// Bytes on disk.
+    pub size: u64,
+    /// Files.
+    pub files: u64,
+    /// Seconds since the epoch.
+    pub installed_at: u64,
+    /// Seconds since the epoch; known to a running daemon only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used: Option<u64>,
+}
+
+impl From<&SdkFacts> for Sdk {
+    fn from(facts: &SdkFacts) -> Sdk {
+        Sdk {
+            version: facts.sdk.version.toolchain(),
+            goroot: facts.sdk.goroot.as_path().into(),
+            platform: facts.platform.to_string(),
+            source: facts.source.clone(),
+            proof: facts.proof.clone(),
+            proof_note: facts.proof_note.clone(),
+            size: facts.size,
+            files: facts.files,
+            installed_at: facts.installed_at,
+            last_used: None,
+        }
+    }
+}
+
+/// A wish for the list of releases.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct ReleasesWanted {
+    /// The caller's variables.
+    #[serde(default)]
+    pub vars: VarsBody,
+    /// Ask the sources even if the list at hand is young.
+    #[serde(default)]
+    pub refresh: bool,
+}
+
+/// The releases there are for this platform, newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Releases {
+    /// The version of this document.
+    pub schema: u32,
+    /// Who said so.
+    pub source: String,
+    /// Seconds since the epoch.
+    pub fetched_at: u64,
+    /// No source answers now: this is what they said then.
+    pub stale: bool,
+    /// The releases.
+    pub releases: Vec<Release>,
+}
+
+/// A release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// `go1.22.4`.
+    pub version: String,
+    /// Neither a beta nor a release candidate.
+    pub stable: bool,
+    /// It is installed here.
+    pub installed: bool,
+}
+
+/// A change that is wished for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "kebab-case")]
+pub enum NewJob {
+    /// Install a Go.
+    Install {
+        /// What is wished for.
+        spec: String,
+        /// A minimum that it must satisfy.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at_least: Option<String>,
+        /// Whose wish it is, as a person is told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        wanted_by: Option<String>,
+        /// A file of a checkout wishes it: the safe floor holds.
+        #[serde(default)]
+        by_repository: bool,
+        /// The caller's variables: proxies, sources.
+        #[serde(default)]
+        vars: VarsBody,
+    },
+    /// Remove an installed SDK.
+    Remove {
+        /// The release.
+        version: String,
+    },
+}
+
+/// A running or finished change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its number.
+    pub id: u64,
+    /// `install` or `remove`.
+    pub verb: String,
+    /// The release.
+    pub version: String,
+    /// `running`, `done` or `failed`.
+    pub state: String,
+    /// Bytes downloaded so far.
+    #[serde(default)]
+    pub bytes: u64,
+    /// Bytes to download, when known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+    /// Somebody else had started it already.
+    #[serde(default)]
+    pub joined: bool,
+}
+
+/// Running and lately finished changes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Jobs {
+    /// The version of this document.
+    pub schema: u32,
+    /// The jobs, newest first.
+    pub jobs: Vec<Job>,
+}
+
+/// One event of a job. The last one is `done` or `failed`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum JobEvent {
+    /// The wish was resolved.
+    Resolved {
+        /// The release it means.
+        version: String,
+    },
+    /// Another process works on this release.
+    Waiting {
+        /// Who.
+        holder: String,
+    },
+    /// A source answers.
+    Source {
+        /// The URL of the archive.
+        url: String,
+        /// Bytes, when known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        size: Option<u64>,
+    },
+    /// A source does not answer.
+    Trouble {
+        /// What went wrong.
+        reason: String,
+    },
+    /// Bytes that have arrived.
+    Downloaded {
+        /// Bytes so far.
+        bytes: u64,
+    },
+    /// Files that were written.
+    Unpacked {
+        /// Files so far.
+        files: u64,
+    },
+    /// The proof is checked and the tree made durable.
+    Proving,
+    /// It is there, or gone.
+    Done {
+        /// The release.
+        version: String,
+        /// Its root, after an install.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        goroot: Option<OsText>,
+        /// It was there already.
+        #[serde(default)]
+        already: bool,
+        /// Bytes freed, after a removal.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        freed: Option<u64>,
+    },
+    /// It failed.
+    Failed {
+        /// Why.
+        problem: Problem,
+    },
+    /// Something that a newer daemon tells.
+    #[serde(other)]
+    Unknown,
+}
+
+impl From<Event> for JobEvent {
+    fn from(event: Event) -> JobEvent {
+        match event {
+            Event::Resolved { version } => JobEvent::Resolved { version: version.toolchain() },
+            Event::Waiting { holder } => JobEvent::Waiting { holder },
+            Event::Source { url, size } => JobEvent::Source { url, size },
+            Event::Trouble { reason } => JobEvent::Trouble { reason },
+            Event::Downloaded { bytes } => JobEvent::Downloaded { bytes },
+            Event::Unpacked { files } => JobEvent::Unpacked { files },
+            Event::Proving => JobEvent::Proving,
+        }
+    }
+}
+
+impl JobEvent {
+    /// True for the last event of a job.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        matches!(self, JobEvent::Done { .. } | JobEvent::Failed { .. })
+    }
+}
+
+/// The directories that asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Projects {
+    /// The version of this document.
+    pub schema: u32,
+    /// The directories, last used first.
+    pub projects: Vec<Project>,
+}
+
+/// A directory that asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Project {
+    /// The directory.
+    pub dir: OsText,
+    /// The release that ran there last.
+    pub version: String,
+    /// Whose wish it was.
+    pub origin: String,
+    /// `pin`, `floor` or `default`.
+    pub kind: String,
+    /// Seconds since the epoch.
+    pub last_used: u64,
+    /// How often it asked.
+    pub count: u64,
+}
+
+/// How the daemon is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The version of this document.
+    pub schema: u32,
+    /// govern's own version.
+    pub version: String,
+    /// The daemon's process.
+    pub pid: u32,
+    /// Seconds since it started.
+    pub uptime: u64,
+    /// Its resident memory in bytes, when known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<u64>,
+    /// Questions of shims answered, and how many of them were sent to the fallback.
+    pub questions: u64,
+    /// See `questions`.
+    pub fallbacks: u64,
+    /// Directories that are watched.
+    pub watched: u64,
+    /// Installed SDKs.
+    pub sdks: u64,
+    /// Running jobs.
+    pub jobs: Vec<Job>,
+    /// What happened to the index at start: `fine`, `created` or `rebuilt`.
+    pub index: String,
+    /// The base directory.
+    pub home: OsText,
+}
