@@ -276,3 +276,6 @@ impl PartialOrd for Version {
         Some(self.cmp(other))
     }
 }
+
+#[cfg(test)]
+mod tests;
