@@ -94,10 +94,8 @@ impl Spec {
         let bare = ["golang-", "go-", "golang", "go", "v"].iter().find_map(|p| word.strip_prefix(p)).unwrap_or(word);
         let offset = start + word.len() - bare.len();
         if bare.starts_with(|c: char| c.is_ascii_digit()) {
-            return numbered(bare).ok_or_else(|| {
-                let good = bare.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(bare.len());
-                ParseSpecError::new(text, offset + good.min(bare.len().saturating_sub(1)), "try `1.22` or `1.22.4`")
-            });
+            return numbered(bare)
+                .ok_or_else(|| ParseSpecError::new(text, offset + fault_in(bare), "try `1.22` or `1.22.4`"));
         }
         let named = word.len() <= 32
             && word.starts_with(|c: char| c.is_ascii_lowercase())
@@ -158,14 +156,26 @@ fn numbered(text: &str) -> Option<Spec> {
     {
         return Some(Spec::Family(m, n));
     }
-    // Below 1.21 the first release of a family has no `.0` in its name (go1.20).
-    let named = match text.strip_suffix(".0") {
-        Some(family) if family.matches('.').count() == 1 && !Version::parse(family).ok()?.is_lang() => family,
-        _ => text,
-    };
-    let version = Version::parse(named).ok()?;
+    let version = Version::parse(text).ok()?;
     // `1` alone names no release; `1.21-x` is a language version with a suffix, which nobody builds.
-    (named.contains('.') && !version.is_lang()).then_some(Spec::Exact(version))
+    if !text.contains('.') || version.is_lang() {
+        return None;
+    }
+    // Below 1.21 the first release of a family has no `.0` in its name (go1.20).
+    let first = text.strip_suffix(".0").filter(|_| version.suffix().is_none() && version.patch() == Some(0));
+    let first = first.and_then(|family| Version::parse(family).ok()).filter(|v| v.as_str().contains('.'));
+    Some(Spec::Exact(first.filter(|first| !first.is_lang()).unwrap_or(version)))
+}
+
+/// Where a text that begins with a digit stops being the beginning of a version; its last byte when it never does.
+fn fault_in(text: &str) -> usize {
+    let begins_one = |end: &usize| {
+        let part = &text[..*end];
+        Version::parse(part).is_ok() || Version::parse(&format!("{part}0")).is_ok()
+    };
+    let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
+    let good = ends.take_while(begins_one).last().unwrap_or(0);
+    good.min(text.len().saturating_sub(1))
 }
 
 impl Range {
@@ -183,8 +193,8 @@ impl Range {
                 last = c;
             }
         }
-        let spaced = spaced.replace("go1", "1");
-        semver::VersionReq::parse(&spaced).ok().map(|req| Range { req })
+        let comparators: Option<Vec<String>> = spaced.split(',').map(comparator).collect();
+        semver::VersionReq::parse(&comparators?.join(",")).ok().map(|req| Range { req })
     }
 
     fn admits(&self, version: &Version) -> bool {
@@ -192,18 +202,35 @@ impl Range {
     }
 }
 
-/// Maps a Go version to a semantic one without changing the order.
+/// Writes one comparator as semver has it: `>= go1.28rc1` becomes `>=1.28.0-rc.1`.
+fn comparator(text: &str) -> Option<String> {
+    let text = text.trim();
+    let (op, bare) = text.split_at(text.find(|c: char| !"<>=~^".contains(c))?);
+    let bare = bare.trim_start();
+    let bare = bare.strip_prefix("go").unwrap_or(bare);
+    match Version::parse(bare) {
+        Ok(version) if version.is_prerelease() && version.suffix().is_none() => {
+            Some(format!("{op}{}", to_semver(&version)?))
+        }
+        _ => Some(format!("{op}{bare}")),
+    }
+}
+
+/// Maps a Go version to a semantic one without changing the order. Suffixes play no part; the old oddities have none.
 fn to_semver(version: &Version) -> Option<semver::Version> {
     let (major, minor) = version.family()?;
-    let patch = version.patch().unwrap_or(0);
-    let mut mapped = semver::Version::new(major.into(), minor.into(), patch.into());
-    if version.is_lang() {
-        mapped.pre = semver::Prerelease::new("0").ok()?;
-    } else if version.is_prerelease() {
-        let tail = version.base().trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
-        let kind = tail.trim_end_matches(|c: char| c.is_ascii_digit());
-        mapped.pre = semver::Prerelease::new(&format!("{kind}.{}", &tail[kind.len()..])).ok()?;
+    if let Some(patch) = version.patch() {
+        return Some(semver::Version::new(major.into(), minor.into(), patch.into()));
     }
+    let mut mapped = semver::Version::new(major.into(), minor.into(), 0);
+    let tail = version.base().trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+    let kind = tail.trim_end_matches(|c: char| c.is_ascii_digit());
+    mapped.pre = match &tail[kind.len()..] {
+        // A language version sorts below the prereleases; a patch beyond `u32` has no place.
+        "" if kind.is_empty() && version.is_lang() => semver::Prerelease::new("0").ok()?,
+        "" => semver::Prerelease::new(kind).ok().filter(|pre| !pre.is_empty())?,
+        number => semver::Prerelease::new(&format!("{kind}.{number}")).ok()?,
+    };
     Some(mapped)
 }
 
@@ -222,8 +249,35 @@ impl fmt::Display for Spec {
             Spec::Family(major, minor) => write!(f, "{major}.{minor}"),
             Spec::Latest => f.write_str("latest"),
             Spec::OldStable => f.write_str("oldstable"),
-            Spec::Range(range) => range.req.fmt(f),
+            Spec::Range(range) => range.fmt(f),
             Spec::Linked(name) => f.write_str(&name.0),
         }
     }
 }
+
+/// Prints the comparators, a prerelease in Go's notation: `>=1.28rc1, <1.29`.
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, comparator) in self.req.comparators.iter().enumerate() {
+            let text = comparator.to_string();
+            let op = text.split(|c: char| c.is_ascii_digit()).next().unwrap_or_default();
+            f.write_str(if at == 0 { "" } else { ", " })?;
+            match prerelease(comparator) {
+                Some(version) => write!(f, "{op}{version}")?,
+                None => f.write_str(&text)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The Go prerelease that a comparator names, if it names one.
+fn prerelease(comparator: &semver::Comparator) -> Option<Version> {
+    let tail = comparator.pre.as_str().replacen('.', "", 1);
+    let version = Version::parse(&format!("{}.{}{tail}", comparator.major, comparator.minor?)).ok()?;
+    let same = to_semver(&version).is_some_and(|v| v.pre == comparator.pre && Some(v.patch) == comparator.patch);
+    (same && version.is_prerelease()).then_some(version)
+}
+
+#[cfg(test)]
+mod tests;
