@@ -27,24 +27,34 @@ pub struct Entry {
     pub wish: Result<Wish, ParseSpecError>,
 }
 
-/// Reads a `.go-version`: the first word of every line that is neither empty nor a comment.
+/// Reads a `.go-version`: the first word of every line that is neither empty nor a comment, or a range up to the
+/// line's end.
 ///
 /// Tolerates what goenv, gvm, asdf and their users write: `go`, `v` and `go-` before the number, CRLF, a byte order
 /// mark, several lines as a list of preference.
 #[must_use]
 pub fn go_version(text: &[u8]) -> Vec<Entry> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    lines(text).filter_map(|(line, words)| words.first().map(|word| entry(line, word))).collect()
+    lines(text).filter_map(|(line, words)| range(line, &words).or_else(|| Some(entry(line, words.first()?)))).collect()
 }
 
-/// Reads the first line for `golang` or `go` of a `.tool-versions`: the words after the name.
+/// Reads the first line for `golang` or `go` of a `.tool-versions`: the words after the name, or a range.
 #[must_use]
 pub fn tool_versions(text: &[u8]) -> Vec<Entry> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     lines(text)
         .find(|(_, words)| matches!(words.first(), Some(&(b"golang" | b"go"))))
-        .map(|(line, words)| words[1..].iter().map(|word| entry(line, word)).collect())
+        .map(|(line, words)| match range(line, &words[1..]) {
+            Some(range) => vec![range],
+            None => words[1..].iter().map(|word| entry(line, word)).collect(),
+        })
         .unwrap_or_default()
+}
+
+/// Words that begin as a range are one wish up to the line's end: half of a range would be another wish.
+fn range(line: usize, words: &[&[u8]]) -> Option<Entry> {
+    let is_range = b"><=~^".contains(words.first()?.first()?);
+    is_range.then(|| entry(line, &words.join(&b' ')))
 }
 
 /// Lines with a word in them: their numbers and words, comments cut off.
@@ -94,6 +104,11 @@ mod tests {
         check(b"1.20.0\n", "1:1.20");
         check(b"1.20\n", "1:1.20");
         check(b"1.28rc1\n", "1:1.28rc1");
+        check(b">=1.25, <1.27 # both\n1.24.11 1.23.1\n", "1:>=1.25, <1.27 2:1.24.11");
+        check(b">=1.25 <1.27\n", "1:>=1.25, <1.27");
+        check(b"< 1.27\n", "1:<1.27");
+        check(b"~1.25, >1.25.3\n", "1:~1.25, >1.25.3");
+        check(b"\n# none\n\r\n>=1.25,<1.27", "4:>=1.25, <1.27");
         check(b"", "");
         check(b"   \n\t\n", "");
     }
@@ -116,6 +131,13 @@ mod tests {
         check(b"1.22.4\xe2\x80\xae");
         check(&[b'1'; 4096]);
         check(b"1.22.x.1");
+        check(b">=1.25, evil");
+        check(b">=1.25, <1.27 /etc/passwd");
+        check(
+            &[b">=1.25, ".as_slice(), &[b' '; 64], b"<1.27, <1.28, <1.29, <1.30, <1.31, <1.32, <1.33, <1.34, <1.35"]
+                .concat(),
+        );
+        check(b"go 1.22.4");
         check(b"path:/tmp/go");
         check(b"https://example.com/go");
     }
@@ -128,6 +150,9 @@ mod tests {
         check(b"go 1.22.4 1.21.13 system # c\ngolang 1.20\n", "1:1.22.4 1:1.21.13 1:system");
         check(b"golang ref:master 1.22.4\n", "1:bad(ref:master) 1:1.22.4");
         check(b"golangci-lint 1.60\n", "");
+        check(b"golang >=1.25, <1.27\n", "1:>=1.25, <1.27");
+        check(b"golang >=1.25 1.24.11\n", "1:bad(>=1.25 1.24.11)");
+        check(b"golang 1.24.11 >=1.25\n", "1:1.24.11 1:>=1.25");
         check(b"golang\n", "");
     }
 }
