@@ -15,7 +15,7 @@ pub struct Command {
     pub package_at_version: bool,
 }
 
-/// Go's commands. Go 1.27's list; a word that is none of them is followed by nothing that matters here.
+/// Go's commands: Go 1.27's list. `help` is none of them: main handles it after the `-C`.
 const COMMANDS: &[&str] = &[
     "bug",
     "build",
@@ -26,7 +26,6 @@ const COMMANDS: &[&str] = &[
     "fmt",
     "generate",
     "get",
-    "help",
     "install",
     "list",
     "mod",
@@ -201,6 +200,11 @@ mod tests {
         check("build -v -C d", None);
         check("nosuch -C d", None);
         check("tool -C d", Some("d"));
+        check("help -C d", None);
+        check("mod nosuch -C d", None);
+        check("work -C=d sync", Some("d"));
+        check("-C d1 version -C d2", Some("d1"));
+        check("-Cd version", None);
         check("tool compile -C d", None);
         check("version", None);
         check("", None);
