@@ -1,1 +1,153 @@
-//! Stub.
+//! The SDK tree on disk: stage, unpack, prove, publish, lease, verify, remove, sweep. Archives are read here and
+//! nowhere else.
+//!
+//! The disk is the truth. An SDK is a directory `sdks/go1.22.4` with a `bin/go`; it gets that name in one rename,
+//! when it is complete, proven and durable, so that whatever is visible is whole. Its record lies beside it, and
+//! locks in `leases/` keep those who change a version apart from one another and from those who run it.
+//!
+//! Leaves out where archives come from and what must hold of them (`sources`, `core::proof`), and which SDK somebody
+//! wants (`core`, `engine`).
+
+mod disk;
+mod error;
+mod gunzip;
+mod h1;
+mod holders;
+mod lock;
+mod name;
+mod plan;
+mod record;
+mod refusal;
+mod remove;
+mod staging;
+mod tar;
+mod tree;
+mod unpack;
+mod verify;
+mod walk;
+mod zip;
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+
+use govern_core::layout::Layout;
+use govern_core::platform::Platform;
+use govern_core::sdk::{Sdk, SdkFacts};
+use govern_core::version::Version;
+use rustix::fs::FileType;
+
+pub use crate::error::Error;
+use crate::error::at;
+pub use crate::lock::{Lease, VersionLock};
+pub use crate::refusal::{NameFault, Refusal};
+pub use crate::remove::{Removed, Swept};
+pub use crate::staging::{Proven, Staging, Unpacked};
+pub use crate::verify::Damage;
+
+/// The SDKs of one installation.
+#[derive(Clone, Debug)]
+pub struct Store {
+    layout: Layout,
+}
+
+impl Store {
+    /// Opens the store and makes its directories where they are missing. A store that exists can be read on a
+    /// read-only file system.
+    ///
+    /// # Errors
+    /// When a directory cannot be made; the error names it, and whose it is where a permission is missing.
+    pub fn open(layout: &Layout) -> Result<Store, Error> {
+        for directory in [&layout.data, &layout.sdks(), &layout.records(), &layout.leases()] {
+            disk::create_directory(directory)?;
+        }
+        Ok(Store { layout: layout.clone() })
+    }
+
+    /// All SDKs, newest first.
+    ///
+    /// # Errors
+    /// When the directory of the SDKs cannot be listed.
+    pub fn sdks(&self) -> Result<Vec<Sdk>, Error> {
+        let directory = self.layout.sdks();
+        let mut sdks = Vec::new();
+        for entry in fs::read_dir(&directory).map_err(at("list", &directory))? {
+            let name = entry.map_err(at("list", &directory))?.file_name();
+            let version = name.to_str().and_then(|name| Version::parse(name).ok());
+            // `1.22.4` is a version as well, but no name that govern gives a directory.
+            let version = version.filter(|version| name.to_str() == Some(&version.toolchain()));
+            sdks.extend(version.and_then(|version| self.sdk(&version)));
+        }
+        sdks.sort_unstable_by(|a, b| b.version.cmp(&a.version));
+        Ok(sdks)
+    }
+
+    /// The SDK of one version, if it is installed.
+    #[must_use]
+    pub fn sdk(&self, version: &Version) -> Option<Sdk> {
+        let goroot = self.layout.sdk(version);
+        let has_go = fs::symlink_metadata(goroot.join("bin/go")).is_ok_and(|go| go.is_file());
+        // The second look keeps links to directories out, which are nobody's SDK: see `sdks`.
+        (has_go && self.has_tree(version)).then(|| Sdk { version: version.clone(), goroot })
+    }
+
+    /// What is known of one SDK, from its record without the manifest. Where the record is gone, from the tree.
+    ///
+    /// # Errors
+    /// When it is not installed, or the record or the tree cannot be read.
+    pub fn facts(&self, version: &Version) -> Result<SdkFacts, Error> {
+        let sdk = self.sdk(version).ok_or_else(|| Error::NotInstalled { version: version.clone() })?;
+        let Some(record) = record::load_header(&self.layout.record(version))? else { return facts_of_tree(sdk) };
+        let proof_note = match (&record.proof.log, &record.proof.log_missing) {
+            (Some(log), _) => format!("record {} of {}", log.id, log.database),
+            (None, Some(reason)) => reason.clone(),
+            (None, None) => "no word about the checksum database".to_owned(),
+        };
+        Ok(SdkFacts {
+            sdk,
+            platform: record.platform(),
+            source: record.source,
+            proof: record.proof.kind,
+            proof_note,
+            size: record.size,
+            files: record.files,
+            installed_at: record.installed_at,
+        })
+    }
+
+    /// Whether a directory, and no link to one, has the name of the version.
+    fn has_tree(&self, version: &Version) -> bool {
+        fs::symlink_metadata(self.layout.sdk(version)).is_ok_and(|root| root.is_dir())
+    }
+}
+
+/// What a tree says of itself when nobody kept a record.
+fn facts_of_tree(sdk: Sdk) -> Result<SdkFacts, Error> {
+    let goroot = sdk.goroot.clone();
+    let (mut size, mut files) = (0, 0);
+    walk::walk(walk::open_root(&goroot)?, &goroot, &mut |found| {
+        if found.kind() == FileType::RegularFile {
+            files += 1;
+            size += u64::try_from(found.stat.st_size).unwrap_or(0);
+        }
+        Ok(())
+    })?;
+    // The tools lie in `pkg/tool/linux_amd64`.
+    let tools = goroot.join("pkg/tool");
+    let names = fs::read_dir(&tools).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(at("list", &tools))?;
+    let platform = names.iter().find_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        name.split_once('_').map(|(os, arch)| Platform { os: os.to_owned(), arch: arch.to_owned() })
+    });
+    let root = fs::symlink_metadata(&goroot).map_err(at("look at", &goroot))?;
+    Ok(SdkFacts {
+        sdk,
+        platform: platform.unwrap_or(Platform { os: "unknown".to_owned(), arch: "unknown".to_owned() }),
+        source: String::new(),
+        proof: "none".to_owned(),
+        proof_note: "its record is gone".to_owned(),
+        size,
+        files,
+        installed_at: u64::try_from(root.mtime()).unwrap_or(0),
+    })
+}

@@ -1,0 +1,227 @@
+//! The way of an SDK into the store: `Staging → Unpacked → Proven → Sdk`. Each step consumes the one before, and
+//! dropping any of them removes everything, so that nothing but a proven, complete tree is ever seen under a name
+//! that a version has.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use govern_core::event::Watch;
+use govern_core::platform::Platform;
+use govern_core::proof::{Evidence, Format, Proof};
+use govern_core::sdk::Sdk;
+
+use crate::error::{Error, at};
+use crate::gunzip::Gunzip;
+use crate::lock::{self, VersionLock};
+use crate::plan::{MAX_ARCHIVE, Planner};
+use crate::record::{Record, Subject};
+use crate::refusal::Refusal;
+use crate::remove;
+use crate::tree::{Tree, TreeFile, Written};
+use crate::unpack::{Fault, Unpack};
+use crate::{Store, disk, h1, tar, walk, zip};
+
+/// How a staging directory is named: this, the version, a dash, and something random.
+pub(crate) const PREFIX: &str = ".stage-";
+
+/// An empty directory on the file system of the SDKs, for one release.
+#[derive(Debug)]
+pub struct Staging {
+    stage: Stage,
+}
+
+/// A complete, read-only tree in staging, and what was computed from its bytes.
+#[derive(Debug)]
+pub struct Unpacked {
+    stage: Stage,
+    format: Format,
+    evidence: Evidence,
+    go_version: String,
+    files: Vec<TreeFile>,
+}
+
+/// A tree in staging that is what the Go project published.
+#[derive(Debug)]
+pub struct Proven {
+    unpacked: Unpacked,
+    proof: Proof,
+}
+
+/// The staging directory and the lock that keeps others away from it. Drop removes the directory first.
+#[derive(Debug)]
+struct Stage {
+    store: Store,
+    path: PathBuf,
+    platform: Platform,
+    /// Released after the directory is gone or published.
+    lock: VersionLock,
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // What cannot be deleted now is swept at the next start. After publishing there is nothing here.
+        let _ = walk::delete(&self.path);
+    }
+}
+
+impl Store {
+    /// Makes a staging directory for the release that `lock` holds. The lock stays held until the SDK is published
+    /// or the attempt is dropped.
+    ///
+    /// # Errors
+    /// When the directory cannot be made.
+    pub fn stage(&self, lock: VersionLock, platform: &Platform) -> Result<Staging, Error> {
+        let sdks = self.layout.sdks();
+        let path = tempfile::Builder::new()
+            .prefix(&format!("{PREFIX}{}-", lock.version()))
+            .tempdir_in(&sdks)
+            .map_err(at("create a directory in", &sdks))?
+            .keep();
+        Ok(Staging { stage: Stage { store: self.clone(), path, platform: platform.clone(), lock } })
+    }
+}
+
+impl Staging {
+    /// Unpacks a binary archive of the download page as its bytes arrive.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for every archive that is not plainly an SDK, [`Error::Archive`] when `archive` fails, and
+    /// errors of the disk. The staging directory is gone then.
+    pub fn unpack_tar_gz(self, archive: &mut dyn Read, watch: &dyn Watch) -> Result<Unpacked, Error> {
+        self.unpack(Format::TarGz, watch, |unpack| {
+            let mut stream = Gunzip::new(archive, MAX_ARCHIVE);
+            tar::unpack(&mut stream, unpack)?;
+            stream.finish()
+        })
+    }
+
+    /// Unpacks a zip of the module `golang.org/toolchain`.
+    ///
+    /// # Errors
+    /// As [`Staging::unpack_tar_gz`].
+    pub fn unpack_module_zip(self, archive: File, watch: &dyn Watch) -> Result<Unpacked, Error> {
+        self.unpack(Format::ModuleZip, watch, |unpack| zip::unpack(archive, unpack))
+    }
+
+    fn unpack(
+        self,
+        format: Format,
+        watch: &dyn Watch,
+        read: impl FnOnce(&mut Unpack<'_>) -> Result<(u64, govern_core::proof::Sha256), Fault>,
+    ) -> Result<Unpacked, Error> {
+        let stage = self.stage;
+        let (version, platform) = (stage.lock.version(), &stage.platform);
+        let archive = match format {
+            Format::TarGz => platform.archive(version),
+            Format::ModuleZip => format!("{}.zip", platform.module_version(version)),
+        };
+        let mut tree = Tree::new(&stage.path)?;
+        let mut unpack = Unpack::new(Planner::new(format, version, platform), &mut tree, watch);
+        let (size, sha256) = match read(&mut unpack) {
+            Ok(digest) => digest,
+            Err(Fault::Reader(source)) => return Err(Error::Archive { archive, source }),
+            Err(Fault::Refused { entry, reason }) => return Err(Error::Refused { archive, entry, reason }),
+            Err(Fault::Disk(error)) => return Err(error),
+        };
+        unpack.finish();
+        let written = tree.seal()?;
+        if let Some(what) = missing_of_sdk(&written, &version.toolchain()) {
+            let reason = Refusal::NotAnSdk { platform: platform.clone(), what };
+            return Err(Error::Refused { archive, entry: None, reason });
+        }
+        let h1 = h1::hash(format, version, platform, &written.files);
+        let evidence = Evidence { size, sha256, h1 };
+        Ok(Unpacked { stage, format, evidence, go_version: written.go_version, files: written.files })
+    }
+}
+
+/// What keeps a tree from being the SDK `toolchain`, if anything does.
+fn missing_of_sdk(tree: &Written, toolchain: &str) -> Option<String> {
+    if tree.go_version != toolchain {
+        let found = if tree.go_version.is_empty() { "nothing" } else { &tree.go_version };
+        return Some(format!("its VERSION names {}, not {toolchain}", govern_core::origin::escaped_text(found)));
+    }
+    for program in ["bin/go", "bin/gofmt"] {
+        match tree.files.iter().find(|file| file.path == program) {
+            None => return Some(format!("{program} is missing")),
+            Some(file) if !file.executable => return Some(format!("{program} is not executable")),
+            Some(_) => {}
+        }
+    }
+    let has_tools = tree.files.iter().any(|file| file.path.starts_with("pkg/tool/"));
+    (!has_tools).then(|| "pkg/tool holds nothing".to_owned())
+}
+
+impl Unpacked {
+    /// What was computed from the bytes, for [`govern_core::proof::Artifact::check`].
+    #[must_use]
+    pub fn evidence(&self) -> &Evidence {
+        &self.evidence
+    }
+
+    /// Takes the judge's word on the evidence.
+    ///
+    /// # Errors
+    /// [`Error::ForeignProof`] when the proof is about other bytes.
+    pub fn prove(self, proof: Proof) -> Result<Proven, Error> {
+        if *proof.evidence() != self.evidence {
+            return Err(Error::ForeignProof { version: self.stage.lock.version().clone() });
+        }
+        Ok(Proven { unpacked: self, proof })
+    }
+}
+
+impl Proven {
+    /// Makes the tree durable and visible, in this order, and keeps a record of where it came from.
+    ///
+    /// An SDK that is there already stays as it is, and is returned.
+    ///
+    /// # Errors
+    /// When something cannot be written. The version is then as it was before.
+    pub fn publish(self, source: &str, now: SystemTime) -> Result<Sdk, Error> {
+        let Unpacked { stage, format, go_version, files, .. } = self.unpacked;
+        let (store, version) = (&stage.store, stage.lock.version());
+        if let Some(published) = store.sdk(version) {
+            return Ok(published);
+        }
+        let goroot = store.layout.sdk(version);
+        remove::clear_wreck(store, version, &goroot)?;
+
+        let subject = Subject { version, platform: &stage.platform, format, go_version: &go_version, files: &files };
+        let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let record = store.layout.record(version);
+        // The record goes first, so that an SDK that can be seen has one. Should the power fail between here and the
+        // rename, a record without an SDK stays behind, and is swept.
+        Record::new(&subject, source, &self.proof, seconds).save(&record)?;
+        let published = publish_tree(store, &stage.path, &goroot, &record, version);
+        if published.is_err() {
+            let _ = std::fs::remove_file(&record);
+        }
+        published?;
+        Ok(Sdk { version: version.clone(), goroot })
+    }
+}
+
+fn publish_tree(
+    store: &Store,
+    staged: &Path,
+    goroot: &Path,
+    record: &Path,
+    version: &govern_core::version::Version,
+) -> Result<(), Error> {
+    // Whoever runs from the SDK will lock this; making it now lets those do so who may only read.
+    lock::open_lease(&store.layout.lease(version))?;
+    disk::sync_directory(record.parent().unwrap_or(record))?;
+    let root: OwnedFd = walk::open_root(staged)?;
+    disk::sync_tree(&root, staged)?;
+    match disk::rename_new(staged, goroot) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(Error::Obstructed { path: goroot.to_owned() });
+        }
+        other => other.map_err(at("create", goroot))?,
+    }
+    disk::sync_directory(&store.layout.sdks())
+}

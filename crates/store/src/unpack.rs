@@ -1,0 +1,179 @@
+//! What the two archive readers share: the tap on the caller's bytes, the way an error finds its kind again, and the
+//! loop that moves one file from a reader to the sink.
+
+use std::io::{self, Read};
+
+use govern_core::event::{Event, Watch};
+use govern_core::origin::escaped_text;
+use govern_core::proof;
+use sha2::{Digest as _, Sha256};
+
+use crate::error::Error;
+use crate::plan::Planner;
+use crate::refusal::Refusal;
+use crate::tree::Sink;
+
+/// Bytes moved at once.
+pub(crate) const BUFFER: usize = 128 << 10;
+/// Those who watch hear of every so many files.
+const FILES_PER_EVENT: u64 = 256;
+
+/// Why reading an archive ended early.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// The caller's reader failed.
+    Reader(io::Error),
+    /// The archive may not be unpacked.
+    Refused { entry: Option<String>, reason: Refusal },
+    /// The tree could not be written.
+    Disk(Error),
+}
+
+impl Fault {
+    /// A refusal of the whole archive.
+    pub(crate) fn archive(reason: Refusal) -> Fault {
+        Fault::Refused { entry: None, reason }
+    }
+
+    /// A refusal of one entry. Its name comes from outside and may be huge.
+    pub(crate) fn entry(name: &[u8], reason: Refusal) -> Fault {
+        let shown: String = String::from_utf8_lossy(name).chars().take(200).collect();
+        Fault::Refused { entry: Some(escaped_text(&shown)), reason }
+    }
+
+    /// Names the entry in a refusal that has none yet.
+    pub(crate) fn within(self, name: &[u8]) -> Fault {
+        match self {
+            Fault::Refused { entry: None, reason } => Fault::entry(name, reason),
+            other => other,
+        }
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Fault {
+        Fault::Disk(error)
+    }
+}
+
+/// A refusal that travelled through a `Read` as an error (see [`refuse`]) is a refusal again.
+impl From<io::Error> for Fault {
+    fn from(error: io::Error) -> Fault {
+        match error.downcast::<Refusal>() {
+            Ok(reason) => Fault::archive(reason),
+            Err(error) => Fault::Reader(error),
+        }
+    }
+}
+
+/// A refusal as an error of a `Read`.
+pub(crate) fn refuse(reason: Refusal) -> io::Error {
+    io::Error::other(reason)
+}
+
+/// Counts and hashes the bytes of an archive as they pass, and remembers whether an error was the caller's.
+pub(crate) struct Tap<R> {
+    inner: R,
+    limit: u64,
+    hash: Sha256,
+    bytes: u64,
+    failed: bool,
+}
+
+impl<R> Tap<R> {
+    pub(crate) fn new(inner: R, limit: u64) -> Tap<R> {
+        Tap { inner, limit, hash: Sha256::new(), bytes: 0, failed: false }
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// True when the last error came from below and says nothing about the format.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed
+    }
+
+    pub(crate) fn finish(self) -> (u64, proof::Sha256) {
+        (self.bytes, proof::Sha256(self.hash.finalize().into()))
+    }
+}
+
+impl<R: Read> Read for Tap<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let result = loop {
+            match self.inner.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other,
+            }
+        };
+        self.failed = result.is_err();
+        let read = result?;
+        self.hash.update(&buffer[..read]);
+        self.bytes += read as u64;
+        if self.bytes > self.limit {
+            self.failed = true;
+            return Err(refuse(Refusal::ArchiveTooLarge(self.limit)));
+        }
+        Ok(read)
+    }
+}
+
+/// Moves what a reader finds through the planner into the sink.
+pub(crate) struct Unpack<'a> {
+    planner: Planner,
+    sink: &'a mut dyn Sink,
+    watch: &'a dyn Watch,
+    buffer: Box<[u8]>,
+    files: u64,
+}
+
+impl<'a> Unpack<'a> {
+    pub(crate) fn new(planner: Planner, sink: &'a mut dyn Sink, watch: &'a dyn Watch) -> Unpack<'a> {
+        Unpack { planner, sink, watch, buffer: vec![0; BUFFER].into(), files: 0 }
+    }
+
+    pub(crate) fn directory(&mut self, name: &[u8], mode: u32) -> Result<(), Fault> {
+        let planned = self.planner.directory(name, mode).map_err(|reason| Fault::entry(name, reason))?;
+        planned.map_or(Ok(()), |path| Ok(self.sink.directory(&path)?))
+    }
+
+    /// Writes a file of exactly `size` bytes from the front of `bytes`.
+    pub(crate) fn file(&mut self, name: &[u8], mode: u32, size: u64, bytes: &mut dyn Read) -> Result<(), Fault> {
+        let planned = self.planner.file(name, mode, size).map_err(|reason| Fault::entry(name, reason))?;
+        self.sink.begin(planned)?;
+        let mut left = size;
+        while left > 0 {
+            let want = self.buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let read = fill(bytes, &mut self.buffer[..want]).map_err(|error| Fault::from(error).within(name))?;
+            if read < want {
+                return Err(Fault::entry(name, Refusal::Truncated));
+            }
+            self.sink.write(&self.buffer[..read])?;
+            left -= read as u64;
+        }
+        self.sink.end()?;
+        self.files += 1;
+        if self.files.is_multiple_of(FILES_PER_EVENT) {
+            self.watch.event(Event::Unpacked { files: self.files });
+        }
+        Ok(())
+    }
+
+    /// Tells those who watch the last count.
+    pub(crate) fn finish(self) {
+        self.watch.event(Event::Unpacked { files: self.files });
+    }
+}
+
+/// Reads until the buffer is full or the bytes end.
+pub(crate) fn fill(bytes: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match bytes.read(&mut buffer[filled..])? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,153 @@
+//! Compares an installed SDK with its record, file by file. Changes nothing and needs no network.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use govern_core::origin::escaped;
+use govern_core::proof::Sha256;
+use govern_core::version::Version;
+use rustix::fs::{FileType, Mode, OFlags};
+use sha2::Digest as _;
+
+use crate::error::{Error, at};
+use crate::tree::{DIRECTORY, TreeFile};
+use crate::unpack::BUFFER;
+use crate::walk::Found;
+use crate::{Store, h1, record, walk};
+
+/// One difference between an SDK and its record. Paths are below the GOROOT.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Damage {
+    /// A file is not there.
+    Missing(PathBuf),
+    /// A file has other content, or is something else than a file.
+    Changed(PathBuf),
+    /// A file or directory has another mode.
+    Mode {
+        /// Which.
+        path: PathBuf,
+        /// The mode it should have.
+        expected: u32,
+        /// The mode it has.
+        found: u32,
+    },
+    /// Something is there that was not published.
+    Extra(PathBuf),
+    /// A file cannot be read.
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        reason: String,
+    },
+    /// The files in the record do not hash to the module hash that was proven: the record itself was changed.
+    Record {
+        /// The hash that was proven.
+        proven: String,
+        /// The hash of the files in the record.
+        found: String,
+    },
+}
+
+/// Prints one line, path first.
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Damage::Missing(path) => write!(f, "{}: missing", escaped(path)),
+            Damage::Changed(path) => write!(f, "{}: changed", escaped(path)),
+            Damage::Mode { path, expected, found } => {
+                write!(f, "{}: mode {found:04o} instead of {expected:04o}", escaped(path))
+            }
+            Damage::Extra(path) => write!(f, "{}: not part of the SDK", escaped(path)),
+            Damage::Unreadable { path, reason } => write!(f, "{}: unreadable: {reason}", escaped(path)),
+            Damage::Record { proven, found } => {
+                write!(f, "the record's files hash to {found}, {proven} was proven")
+            }
+        }
+    }
+}
+
+impl Store {
+    /// Compares every file with the record, and the record with what was proven. No damage, no entry.
+    ///
+    /// # Errors
+    /// When the SDK or its record is not there, or a directory cannot be listed.
+    pub fn verify(&self, version: &Version) -> Result<Vec<Damage>, Error> {
+        if !self.has_tree(version) {
+            return Err(Error::NotInstalled { version: version.clone() });
+        }
+        let path = self.layout.record(version);
+        let record = record::load(&path)?.ok_or_else(|| Error::NoRecord { version: version.clone(), path })?;
+        let mut damages = Vec::new();
+
+        let (proven, platform, format) = (record.proof.h1.clone(), record.platform(), record.format());
+        let manifest = record.into_manifest();
+        let found = h1::hash(format, version, &platform, &manifest);
+        if found != proven {
+            damages.push(Damage::Record { proven, found });
+        }
+        compare(&self.layout.sdk(version), &manifest, &mut damages)?;
+        damages.sort_unstable();
+        Ok(damages)
+    }
+}
+
+fn compare(goroot: &Path, manifest: &[TreeFile], damages: &mut Vec<Damage>) -> Result<(), Error> {
+    let mut expected: HashMap<&Path, &TreeFile> = manifest.iter().map(|file| (Path::new(&file.path), file)).collect();
+    let mut buffer = vec![0; BUFFER];
+    let root = walk::open_root(goroot)?;
+    check_mode(
+        Path::new("."),
+        DIRECTORY,
+        Mode::from_raw_mode(rustix::fs::fstat(&root).map_err(at("look at", goroot))?.st_mode),
+        damages,
+    );
+    walk::walk(&root, goroot, &mut |found| {
+        let file = expected.remove(found.path);
+        let path = found.path.to_owned();
+        match (found.kind(), file) {
+            // Directories stand in no manifest: what matters is in them.
+            (FileType::Directory, None) => check_mode(&path, DIRECTORY, found.mode(), damages),
+            (_, None) => damages.push(Damage::Extra(path)),
+            (FileType::RegularFile, Some(file)) => {
+                check_mode(&path, file.mode(), found.mode(), damages);
+                match digest(found, &mut buffer) {
+                    Ok(sha256) if sha256 == file.sha256 => {}
+                    Ok(_) => damages.push(Damage::Changed(path)),
+                    Err(error) => damages.push(Damage::Unreadable { path, reason: error.to_string() }),
+                }
+            }
+            (_, Some(_)) => damages.push(Damage::Changed(path)),
+        }
+        Ok(())
+    })?;
+    damages.extend(expected.into_keys().map(|path| Damage::Missing(path.to_owned())));
+    Ok(())
+}
+
+fn check_mode(path: &Path, expected: Mode, found: Mode, damages: &mut Vec<Damage>) {
+    if found != expected {
+        let (expected, found) = (octal(expected), octal(found));
+        damages.push(Damage::Mode { path: path.to_owned(), expected, found });
+    }
+}
+
+/// The twelve bits of a mode as a number of one size on all systems.
+fn octal(mode: Mode) -> u32 {
+    (0..12).filter(|bit| mode.contains(Mode::from_bits_retain(1 << bit))).map(|bit| 1 << bit).sum()
+}
+
+fn digest(found: &Found<'_>, buffer: &mut [u8]) -> io::Result<Sha256> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut file = File::from(rustix::fs::openat(found.parent, found.name, flags, Mode::empty())?);
+    let mut hash = sha2::Sha256::new();
+    loop {
+        match file.read(buffer)? {
+            0 => return Ok(Sha256(hash.finalize().into())),
+            read => hash.update(&buffer[..read]),
+        }
+    }
+}
