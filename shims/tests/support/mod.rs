@@ -9,8 +9,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use govern_wire::{Answer, MAX_FRAME, Question, RunWriter};
 use tempfile::TempDir;
@@ -78,6 +79,33 @@ pub(crate) fn builds() -> &'static [Build] {
     &files().builds
 }
 
+/// Runs a test for both builds, and by itself: a daemon's thread that waits for other tests answers too late.
+#[expect(clippy::print_stderr, reason = "says to which build a failure belongs")]
+pub(crate) fn for_each_build(test: impl Fn(&Build)) {
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    for build in builds() {
+        eprintln!("the {} build", build.name);
+        test(build);
+    }
+}
+
+/// As [`for_each_build`], for tests of what the shim does with an answer. The test gives `None` when `govern` ran
+/// instead, as it must when the machine is so busy that the daemon answers too late; then it is done again.
+pub(crate) fn for_each_build_in_time(test: impl Fn(&Build) -> Option<()>) {
+    for_each_build(|build| {
+        for _ in 0..20 {
+            let start = Instant::now();
+            if test(build).is_some() {
+                return;
+            }
+            let took = start.elapsed();
+            assert!(took >= Duration::from_millis(40), "`govern` ran, and not for want of time: {took:?}");
+        }
+        panic!("the daemon was late twenty times");
+    });
+}
+
 /// A home with a shim, a `govern` and an SDK.
 pub(crate) struct Home {
     _parent: TempDir,
@@ -125,6 +153,16 @@ impl Home {
         let mut command = Command::new(self.join(program));
         command.env_clear().current_dir(self.join("work"));
         command
+    }
+
+    /// Runs a call and reads the report, unless it is `govern`'s.
+    pub(crate) fn report_of_sdk(&self, command: &mut Command) -> Option<Report> {
+        let report = report(command);
+        if report.program == self.text("bin/govern") {
+            return None;
+        }
+        assert_eq!(report.program, self.text("sdks/go1.22.4/bin/go"));
+        Some(report)
     }
 
     /// The answer that runs the SDK, as far as every test wants it.
@@ -256,6 +294,12 @@ impl Report {
 /// Runs a call with nothing on stdin, and reads the report.
 pub(crate) fn report(command: &mut Command) -> Report {
     Report::of(&command.output().expect("the shim runs"))
+}
+
+pub(crate) fn sorted(lines: &[String]) -> Vec<&str> {
+    let mut lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    lines.sort_unstable();
+    lines
 }
 
 /// Says whether the tests run as root, who can give files away and become others.

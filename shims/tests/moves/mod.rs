@@ -1,0 +1,4 @@
+//! The two moves, each with its tests.
+
+mod first;
+mod second;
