@@ -104,6 +104,13 @@ impl Report {
         self
     }
 
+    /// Adds a cause below the others.
+    #[must_use]
+    pub fn cause(mut self, cause: impl Into<String>) -> Report {
+        self.causes.push(cause.into());
+        self
+    }
+
     /// Adds a command to paste.
     #[must_use]
     pub fn hint(mut self, command: impl Into<String>) -> Report {

@@ -1,0 +1,205 @@
+//! What can go wrong in a verb, and what a person is told about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use govern_core::decide::Refusal;
+use govern_core::origin::escaped;
+use govern_core::platform::Platform;
+use govern_core::problem::{Code, Report};
+use govern_core::proof::Mismatch;
+use govern_core::safe_floor::Advisory;
+use govern_core::spec::{LinkName, Spec};
+use govern_core::version::Version;
+use govern_sources::Error as SourceError;
+use govern_store::Error as StoreError;
+
+/// Why a verb failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no home directory to keep anything under.
+    #[error("there is no home directory: neither HOME nor GOVERN_HOME is set")]
+    NoHome,
+    /// `GOVERN_HOME` is not absolute.
+    #[error("GOVERN_HOME must be an absolute path, and is `{}`", escaped(home))]
+    RelativeHome {
+        /// What it is.
+        home: PathBuf,
+    },
+    /// A variable has a value that means nothing.
+    #[error("${name} is `{value}`, and should be {expected}")]
+    Variable {
+        /// The variable.
+        name: &'static str,
+        /// What it is.
+        value: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// A settings file cannot be understood.
+    #[error("cannot understand {}", escaped(path))]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A path cannot be written into a settings file.
+    #[error("{} is not UTF-8, and settings files are", escaped(path))]
+    NotUtf8 {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A file of govern's own cannot be read or written.
+    #[error("cannot {action} {}", escaped(path))]
+    File {
+        /// What was tried: `read`, `write`, `create`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The question has no decision.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// No release is what was asked for.
+    #[error("no Go release matches `{spec}`")]
+    NoSuchRelease {
+        /// What was asked for.
+        spec: Spec,
+        /// The nearest releases, best first.
+        nearest: Vec<Version>,
+        /// Who says so.
+        source_name: String,
+    },
+    /// The newest release of the family is older than the module file's minimum.
+    #[error("no release of Go {spec} is as new as {floor}: the newest is {newest}")]
+    BelowFloor {
+        /// The family.
+        spec: Spec,
+        /// The minimum.
+        floor: Version,
+        /// The newest.
+        newest: Version,
+    },
+    /// The release exists, and not for this platform.
+    #[error("{} is not built for {platform}", version.toolchain())]
+    NotForPlatform {
+        /// The release.
+        version: Version,
+        /// This platform.
+        platform: Platform,
+    },
+    /// A repository asks for a release in which a checkout can run its own code.
+    #[error("{} is not installed because a repository alone asks for it: {} ({})", version.toolchain(), advisory.what, advisory.id)]
+    UnsafePin {
+        /// The release.
+        version: Version,
+        /// The hole.
+        advisory: Advisory,
+    },
+    /// Nothing is linked under that name.
+    #[error("no Go is linked as `{}`", name.as_str())]
+    NotLinked {
+        /// The name.
+        name: LinkName,
+    },
+    /// The SDK is not installed.
+    #[error("{} is not installed", version.toolchain())]
+    NotInstalled {
+        /// The release.
+        version: Version,
+    },
+    /// What came is not what was promised.
+    #[error("{url} is not what the Go project published")]
+    Mismatch {
+        /// Where it came from.
+        url: String,
+        /// What differs.
+        source: Mismatch,
+    },
+    /// The settings leave nowhere to ask.
+    #[error("there is no source to install from: GOPROXY is off and no download site is set")]
+    NoSource,
+    /// A source failed.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A worker thread panicked: a bug, and nobody's fault but ours.
+    #[error("govern has a bug: a worker panicked")]
+    Panicked(#[source] tokio::task::JoinError),
+}
+
+/// Adds what was tried, and where, to an I/O error.
+pub(crate) trait At<T> {
+    fn at(self, action: &'static str, path: &Path) -> Result<T, Error>;
+}
+
+impl<T> At<T> for io::Result<T> {
+    fn at(self, action: &'static str, path: &Path) -> Result<T, Error> {
+        self.map_err(|source| Error::File { action, path: path.to_owned(), source })
+    }
+}
+
+impl Error {
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Error::Variable { .. } | Error::RelativeHome { .. } => Code::Usage,
+            Error::Refused(Refusal::BadPin { .. })
+            | Error::NoSuchRelease { .. }
+            | Error::BelowFloor { .. }
+            | Error::NotLinked { .. }
+            | Error::NotInstalled { .. } => Code::NoVersion,
+            Error::NotForPlatform { .. } => Code::NoArtifact,
+            Error::UnsafePin { .. } => Code::Policy,
+            Error::NoSource => Code::Policy,
+            Error::Mismatch { .. } => Code::Integrity,
+            Error::Source(error) => error.code(),
+            Error::Store(StoreError::NotInstalled { .. }) => Code::NoVersion,
+            Error::Store(StoreError::Refused { .. } | StoreError::ForeignProof { .. }) => Code::Integrity,
+            Error::Store(_) => Code::Failure,
+            Error::NoHome
+            | Error::Config { .. }
+            | Error::NotUtf8 { .. }
+            | Error::File { .. }
+            | Error::Refused(Refusal::Loop(_))
+            | Error::Panicked(_) => Code::Failure,
+        }
+    }
+
+    /// True when the bytes of an archive could not be had, rather than were wrong.
+    pub(crate) fn is_read(&self) -> bool {
+        matches!(self, Error::Store(StoreError::Archive { .. }))
+    }
+
+    /// As a person is told.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let report = Report::of(self.code(), self);
+        match self {
+            Error::Refused(refusal) => match refusal.origin() {
+                Some(origin) => report.wanted_by(origin).hint("govern pin 1.22"),
+                None => report.hint("govern explain"),
+            },
+            Error::NoSuchRelease { nearest, .. } => {
+                let near = nearest.iter().map(Version::as_str).collect::<Vec<_>>().join(", ");
+                let report = if near.is_empty() { report } else { report.cause(format!("the nearest are {near}")) };
+                match nearest.first() {
+                    Some(first) => report.hint(format!("govern install {first}")).hint("govern list --remote"),
+                    None => report.hint("govern list --remote"),
+                }
+            }
+            Error::UnsafePin { version, advisory } => {
+                report.hint(format!("govern pin {}", advisory.fixed)).hint(format!("govern install {version}"))
+            }
+            Error::NotInstalled { version } => report.hint(format!("govern install {version}")),
+            Error::BelowFloor { .. } | Error::NotForPlatform { .. } => report.hint("govern list --remote"),
+            _ => report,
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Keeps what was read from disk for as long as the disk says that nothing changed.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// File systems stamp with the kernel's tick (1–10 ms) or coarser (2 s on some). A stamp this young may belong to more
+/// than one state, so that it proves nothing.
+const SETTLED: Duration = Duration::from_secs(3);
+
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    id: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Option<Stamp> {
+        let m = fs::metadata(path).ok()?;
+        Some(Stamp {
+            id: (m.dev(), m.ino()),
+            size: m.size(),
+            modified: (m.mtime(), m.mtime_nsec()),
+            changed: (m.ctime(), m.ctime_nsec()),
+        })
+    }
+
+    /// True when the state is old enough that another one would have another stamp.
+    fn is_settled(&self, now: SystemTime) -> bool {
+        let newest = self.modified.max(self.changed).0;
+        let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(newest).is_ok_and(|newest| since > Duration::from_secs(newest) + SETTLED)
+    }
+}
+
+/// A value read from some paths.
+#[derive(Debug)]
+pub(crate) struct Cached<T> {
+    paths: Vec<PathBuf>,
+    /// Std mutex: held for a stat of each path and, when something changed, for one reading.
+    state: Mutex<Option<(Vec<Option<Stamp>>, Arc<T>)>>,
+}
+
+impl<T> Cached<T> {
+    /// A value that depends on these paths and on nothing else.
+    pub(crate) fn new(paths: Vec<PathBuf>) -> Cached<T> {
+        Cached { paths, state: Mutex::new(None) }
+    }
+
+    /// The value, read again if any path may have changed since.
+    pub(crate) fn value<E>(&self, now: SystemTime, read: impl FnOnce() -> Result<T, E>) -> Result<Arc<T>, E> {
+        // Stamps are taken before reading: a change in between is seen next time.
+        let stamps: Vec<Option<Stamp>> = self.paths.iter().map(|path| Stamp::of(path)).collect();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((kept, value)) = state.as_ref().filter(|(kept, _)| *kept == stamps) {
+            debug_assert_eq!(kept.len(), stamps.len());
+            return Ok(Arc::clone(value));
+        }
+        let value = Arc::new(read()?);
+        let settled = stamps.iter().flatten().all(|stamp| stamp.is_settled(now));
+        *state = settled.then(|| (stamps, Arc::clone(&value)));
+        Ok(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::convert::Infallible;
+    use std::fs;
+    use std::time::{Duration, SystemTime};
+
+    use super::Cached;
+
+    #[test]
+    fn a_change_is_seen_at_once_and_a_young_stamp_is_not_trusted() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        fs::write(&path, "a").unwrap();
+        let cached = Cached::new(vec![path.clone()]);
+        let reads = Cell::new(0);
+        let get = |now| {
+            let read = || {
+                reads.set(reads.get() + 1);
+                Ok::<_, Infallible>(fs::read_to_string(&path).unwrap_or_default())
+            };
+            cached.value(now, read).unwrap().as_str().to_owned()
+        };
+        let now = SystemTime::now();
+        assert_eq!((get(now), get(now), reads.get()), ("a".into(), "a".into(), 2), "young: read every time");
+        let later = now + Duration::from_secs(60);
+        assert_eq!((get(later), get(later), reads.get()), ("a".into(), "a".into(), 3), "settled: read once");
+        fs::write(&path, "bb").unwrap();
+        assert_eq!(get(later), "bb");
+        fs::remove_file(&path).unwrap();
+        assert_eq!(get(later), "");
+    }
+}

@@ -1,0 +1,169 @@
+//! Looks around a directory: pin files on the way up, the module file that Go would find, `go env -w`'s file.
+//! Reads data only: regular files of limited size, opened so that nothing can block. Decides nothing.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use govern_core::command::Command;
+use govern_core::decide::{Level, ModuleFile, Question, Surroundings};
+use govern_core::goenv::{self, GoEnv};
+use govern_core::gomod;
+use govern_core::layout::Layout;
+use govern_core::origin::escaped;
+use govern_core::pinfile;
+use govern_core::vars::Vars;
+use rustix::fs::{Mode, OFlags};
+
+/// More parents than this are not looked at: no real tree is deeper, and a hostile one must not cost time.
+const MAX_LEVELS: usize = 256;
+
+/// What was found, and around which directory.
+pub(crate) struct Seen {
+    pub(crate) dir: PathBuf,
+    pub(crate) around: Surroundings,
+}
+
+/// Looks around the directory that a question is about.
+pub(crate) fn look(question: &Question, cwd: &Path, layout: &Layout, os: &str) -> Seen {
+    let dir = directory(question, cwd);
+    let mut around = Surroundings { home: crate::home::user_home(&question.vars), ..Surroundings::default() };
+    let mut passed_over = Vec::new();
+    around.go_env = read_go_env(&question.vars, os, &mut passed_over);
+    for dir in dir.ancestors().take(MAX_LEVELS) {
+        let mut entries = |name: &str, parse: fn(&[u8]) -> Vec<pinfile::Entry>| {
+            read(&dir.join(name), &mut passed_over).map(|text| parse(&text)).unwrap_or_default()
+        };
+        let go_version = entries(".go-version", pinfile::go_version);
+        let tool_versions = entries(".tool-versions", pinfile::tool_versions);
+        around.levels.push(Level { dir: dir.to_owned(), go_version, tool_versions });
+    }
+    around.module_file = module_file(&dir, &question.vars, &around.go_env, layout, &mut passed_over);
+    around.passed_over = passed_over;
+    Seen { dir, around }
+}
+
+/// The file that `go env -w` writes, for callers that are not asking which Go to run.
+pub(crate) fn go_env(vars: &Vars, os: &str) -> GoEnv {
+    read_go_env(vars, os, &mut Vec::new())
+}
+
+fn read_go_env(vars: &Vars, os: &str, passed_over: &mut Vec<String>) -> GoEnv {
+    let text = goenv::user_file(vars, os).and_then(|path| read(&path, passed_over));
+    text.map(|text| GoEnv::parse(&text)).unwrap_or_default()
+}
+
+/// The directory that counts: the logical one of `$PWD` when it is the working directory, moved by a leading `-C`.
+/// Source: Go's `os.Getwd`, which selection walks up from.
+fn directory(question: &Question, cwd: &Path) -> PathBuf {
+    let logical = |physical: PathBuf| {
+        let pwd = question.vars.os("PWD").map(Path::new).filter(|pwd| pwd.is_absolute());
+        match pwd.filter(|pwd| is_same(pwd, &physical)) {
+            Some(pwd) => clean(pwd),
+            None => physical,
+        }
+    };
+    let dir = logical(cwd.to_owned());
+    match Command::parse(&question.args).chdir {
+        // A directory that is not there is for Go to complain about.
+        Some(to) => fs::canonicalize(dir.join(to)).map_or(dir, logical),
+        None => dir,
+    }
+}
+
+/// Drops the `.` and `..` of a path, which textual parents could not climb over.
+fn clean(path: &Path) -> PathBuf {
+    use std::path::Component;
+    if path.components().all(|c| !matches!(c, Component::ParentDir | Component::CurDir)) {
+        return path.components().collect();
+    }
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn is_same(a: &Path, b: &Path) -> bool {
+    let id = |path: &Path| fs::metadata(path).map(|m| (m.dev(), m.ino())).ok();
+    id(a).is_some_and(|a| Some(a) == id(b))
+}
+
+/// The active go.work, else go.mod, by cmd/go's rules (`modload.FindGoWork`, `modload.FindGoMod`).
+fn module_file(
+    dir: &Path,
+    vars: &Vars,
+    go_env: &GoEnv,
+    layout: &Layout,
+    passed_over: &mut Vec<String>,
+) -> Option<ModuleFile> {
+    if !matches!(go_env.effective(vars, "GO111MODULE"), None | Some("on" | "auto")) {
+        return None;
+    }
+    let work = match go_env.effective(vars, "GOWORK") {
+        Some("off") => None,
+        None | Some("auto") => nearest_go_work(dir, layout),
+        Some(path) => Some(PathBuf::from(path)).filter(|path| path.is_absolute() && path.exists()),
+    };
+    let path = match work {
+        Some(path) => path,
+        None => nearest_go_mod(dir, vars)?,
+    };
+    let text = read(&path, passed_over)?;
+    let (go, toolchain) = (gomod::scan(&text, "go"), gomod::scan(&text, "toolchain"));
+    Some(ModuleFile { path, go, toolchain })
+}
+
+fn nearest_go_work(dir: &Path, layout: &Layout) -> Option<PathBuf> {
+    let sdks = layout.sdks();
+    for dir in dir.ancestors().take(MAX_LEVELS) {
+        let file = dir.join("go.work");
+        if fs::metadata(&file).is_ok_and(|m| m.is_file()) {
+            return Some(file);
+        }
+        // Go does not look for a workspace above its own GOROOT.
+        if dir.parent().is_some_and(|parent| parent.parent() == Some(&sdks)) {
+            return None;
+        }
+    }
+    None
+}
+
+fn nearest_go_mod(dir: &Path, vars: &Vars) -> Option<PathBuf> {
+    let found =
+        dir.ancestors().take(MAX_LEVELS).find(|dir| fs::metadata(dir.join("go.mod")).is_ok_and(|m| !m.is_dir()))?;
+    // A go.mod in the directory for temporary files itself is an accident, and ends the search.
+    let temporary = vars.os("TMPDIR").map_or(Path::new("/tmp"), Path::new);
+    (!is_same(found, temporary)).then(|| found.join("go.mod"))
+}
+
+/// Reads a regular file of at most [`pinfile::MAX_FILE`] bytes. Anything else that is there is noted and passed over.
+fn read(path: &Path, passed_over: &mut Vec<String>) -> Option<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let mut file: File = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(fd) => fd.into(),
+        Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => return None,
+        Err(e) => {
+            passed_over.push(format!("{} is passed over: {}", escaped(path), io::Error::from(e)));
+            return None;
+        }
+    };
+    match read_regular(&mut file) {
+        Ok(text) => Some(text),
+        Err(reason) => {
+            passed_over.push(format!("{} is passed over: {reason}", escaped(path)));
+            None
+        }
+    }
+}
+
+fn read_regular(file: &mut File) -> Result<Vec<u8>, String> {
+    let meta = file.metadata().map_err(|e| e.to_string())?;
+    if !meta.is_file() {
+        return Err("it is not a regular file".to_owned());
+    }
+    if meta.len() > pinfile::MAX_FILE {
+        return Err(format!("it has {} bytes; a pin file has at most {}", meta.len(), pinfile::MAX_FILE));
+    }
+    let mut text = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1);
+    // It may have grown since: the limit holds for what is read.
+    file.take(pinfile::MAX_FILE).read_to_end(&mut text).map_err(|e| e.to_string())?;
+    Ok(text)
+}

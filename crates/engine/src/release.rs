@@ -1,0 +1,159 @@
+//! Which release a wish means: asks what is released when the wish does not name one, and minds the safe floor.
+
+use std::time::SystemTime;
+
+use govern_core::goenv::GoEnv;
+use govern_core::safe_floor;
+use govern_core::settings::Settings;
+use govern_core::spec::Spec;
+use govern_core::vars::Vars;
+use govern_core::version::Version;
+use govern_sources::{self as sources, Freshness, Releases, Sources};
+
+use crate::error::Error;
+use crate::{Engine, home, look};
+
+/// A wish for a Go that is to be installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// What is wished for.
+    pub spec: Spec,
+    /// A minimum that it must satisfy.
+    pub at_least: Option<Version>,
+    /// A file of a checkout wishes it: the safe floor holds.
+    pub by_repository: bool,
+    /// Whose wish it is, as it stands after `wanted by`.
+    pub wanted_by: Option<String>,
+}
+
+impl Wish {
+    /// A wish that a person typed.
+    #[must_use]
+    pub fn typed(spec: Spec) -> Wish {
+        Wish { spec, at_least: None, by_repository: false, wanted_by: None }
+    }
+}
+
+impl Engine {
+    /// The releases there are. Asks the network when the list at hand is old, or `refresh` is set.
+    ///
+    /// # Errors
+    /// When no source answers and there is no list at hand.
+    pub async fn releases(&self, vars: &Vars, refresh: bool) -> Result<Releases, Error> {
+        let settings = self.settings(vars)?;
+        let sources = self.sources(&settings, vars)?;
+        let freshness = if refresh { Freshness::Now } else { Freshness::Recent };
+        let releases = sources.releases(self.platform(), SystemTime::now(), freshness).await?;
+        if let Err(error) = self.sync_launchers() {
+            tracing::warn!(%error, "launchers not brought in step");
+        }
+        Ok(releases)
+    }
+
+    /// The release that a wish means, installed or not.
+    ///
+    /// # Errors
+    /// When there is none, when no source answers, or when a checkout asks for a release below the safe floor.
+    pub async fn resolve(&self, wish: &Wish, vars: &Vars) -> Result<Version, Error> {
+        let floor_met = |version: &Version| wish.at_least.as_ref().is_none_or(|floor| version.satisfies(floor));
+        let version = match &wish.spec {
+            Spec::Linked(name) => return Err(Error::NotLinked { name: name.clone() }),
+            Spec::Exact(version) => version.clone(),
+            spec => self.newest(spec, vars).await?,
+        };
+        if let Some(floor) = wish.at_least.clone().filter(|_| !floor_met(&version)) {
+            return Err(Error::BelowFloor { spec: wish.spec.clone(), floor, newest: version });
+        }
+        let allowed = !wish.by_repository || self.settings(vars)?.unsafe_pins;
+        match safe_floor::advisory(&version) {
+            Some(advisory) if !allowed && self.store().sdk(&version).is_none() => {
+                Err(Error::UnsafePin { version, advisory })
+            }
+            _ => Ok(version),
+        }
+    }
+
+    async fn newest(&self, spec: &Spec, vars: &Vars) -> Result<Version, Error> {
+        let releases = self.releases(vars, false).await?;
+        let here = || releases.all.iter().filter(|r| r.is_for(self.platform())).map(|r| &r.version);
+        if let Some(version) = spec.pick(here()) {
+            return Ok(version.clone());
+        }
+        if let Some(version) = spec.pick(releases.all.iter().map(|r| &r.version)) {
+            return Err(Error::NotForPlatform { version: version.clone(), platform: self.platform().clone() });
+        }
+        let nearest = nearest(spec, &releases);
+        Err(Error::NoSuchRelease { spec: spec.clone(), nearest, source_name: releases.source })
+    }
+
+    /// Says of a release that no source has, that there is no such release, if the list agrees.
+    pub(crate) async fn unknown_release(&self, version: &Version, vars: &Vars) -> Option<Error> {
+        let releases = self.releases(vars, false).await.ok()?;
+        if releases.all.iter().any(|release| release.version == *version) {
+            return None;
+        }
+        let spec = Spec::Exact(version.clone());
+        let nearest = nearest(&spec, &releases);
+        Some(Error::NoSuchRelease { spec, nearest, source_name: releases.source })
+    }
+
+    /// The releases that were known when somebody last asked; none without a list at hand.
+    pub(crate) fn known_releases(&self) -> Vec<Version> {
+        sources::known_releases(self.layout())
+    }
+
+    /// The sources as a caller's settings and variables have them.
+    pub(crate) fn sources(&self, settings: &Settings, vars: &Vars) -> Result<Sources, Error> {
+        let go_env = look::go_env(vars, &self.platform().os);
+        Ok(Sources::new(source_settings(settings, vars, &go_env), self.layout())?)
+    }
+}
+
+/// Go's own settings count as in Go: the environment, then `go env -w`.
+fn source_settings(settings: &Settings, vars: &Vars, go_env: &GoEnv) -> sources::Settings {
+    let go = |key: &str| go_env.effective(vars, key).map(str::to_owned);
+    // Lower case first, as curl and Go read them.
+    let proxy = |lower: &str, upper: &str| vars.text(lower).or_else(|| vars.text(upper)).map(str::to_owned);
+    sources::Settings {
+        dl_urls: settings.dl_urls.clone(),
+        goproxy: go("GOPROXY"),
+        gonoproxy: go("GONOPROXY"),
+        gosumdb: go("GOSUMDB"),
+        gonosumdb: go("GONOSUMDB"),
+        goprivate: go("GOPRIVATE"),
+        goinsecure: go("GOINSECURE"),
+        https_proxy: proxy("https_proxy", "HTTPS_PROXY"),
+        http_proxy: proxy("http_proxy", "HTTP_PROXY"),
+        no_proxy: proxy("no_proxy", "NO_PROXY"),
+        netrc: vars.os("NETRC").map(Into::into),
+        ssl_cert_file: vars.os("SSL_CERT_FILE").map(Into::into),
+        ssl_cert_dir: vars.os("SSL_CERT_DIR").map(Into::into),
+        home: home::user_home(vars),
+        offline: settings.offline,
+        log_required: settings.require_log,
+    }
+}
+
+/// The three stable releases that are nearest to a wish nobody can meet.
+fn nearest(spec: &Spec, releases: &Releases) -> Vec<Version> {
+    let stable = || releases.all.iter().filter(|release| release.stable).map(|release| &release.version);
+    let wanted = match spec {
+        Spec::Exact(version) => version.family().map(|(_, minor)| (minor, version.patch())),
+        Spec::Family(_, minor) => Some((*minor, None)),
+        _ => None,
+    };
+    let Some((minor, patch)) = wanted else { return stable().max().cloned().into_iter().collect() };
+    let distance = |version: &Version| {
+        let minors = version.family().map_or(u32::MAX, |(_, m)| m.abs_diff(minor));
+        // Without a wished patch the newest of each family is the nearest.
+        let patches = version.patch().map_or(u32::MAX, |p| patch.map_or(u32::MAX - p, |wish| p.abs_diff(wish)));
+        (minors, patches)
+    };
+    let mut near: Vec<Version> = stable().cloned().collect();
+    near.sort_by(|a, b| distance(a).cmp(&distance(b)).then_with(|| b.cmp(a)));
+    if patch.is_none() {
+        near.dedup_by_key(|version| version.family());
+    }
+    near.truncate(3);
+    near
+}

@@ -1,0 +1,194 @@
+//! Decisions in real directories with SDKs that are only names: what is found, and that every edit is seen at once.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use govern_core::decide::{Question, Target, Tool};
+use govern_core::layout::Layout;
+use govern_core::platform::Platform;
+use govern_core::spec::Spec;
+use govern_core::vars::Vars;
+use govern_engine::Engine;
+
+/// An installation and a place for projects, both temporary.
+struct World {
+    dir: tempfile::TempDir,
+    engine: Engine,
+}
+
+impl World {
+    fn new(installed: &[&str]) -> World {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let layout = Layout { system: root.join("etc"), ..Layout::under(&root.join("home/ana/.govern")) };
+        let engine = Engine::open(layout, Platform::from_rust("linux", "x86_64")).unwrap();
+        let world = World { dir, engine };
+        installed.iter().for_each(|version| world.install(version));
+        world
+    }
+
+    fn root(&self) -> PathBuf {
+        self.dir.path().canonicalize().unwrap()
+    }
+
+    fn install(&self, version: &str) {
+        let goroot = self.engine.layout().sdks().join(format!("go{version}"));
+        fs::create_dir_all(goroot.join("bin")).unwrap();
+        fs::write(goroot.join("bin/go"), "#!/bin/sh\n").unwrap();
+    }
+
+    fn write(&self, path: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.root().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn ask(&self, dir: &str, args: &[&str], vars: &[(&str, &str)]) -> String {
+        let cwd = self.root().join(dir);
+        fs::create_dir_all(&cwd).unwrap();
+        self.ask_in(&cwd.canonicalize().unwrap(), args, vars)
+    }
+
+    /// `1.22.4 < origin` for an installed SDK, `install 1.22 < origin` for a missing one.
+    fn ask_in(&self, cwd: &Path, args: &[&str], vars: &[(&str, &str)]) -> String {
+        let mut all = Vars::default();
+        all.set("HOME", self.root().join("home/ana"));
+        all.set("TMPDIR", self.root().join("tmp"));
+        vars.iter().for_each(|(name, value)| all.set(name, *value));
+        let args = args.iter().map(OsString::from).collect();
+        let question = Question { tool: Tool::Go, args, vars: all };
+        let decision = match self.engine.decide(&question, cwd) {
+            Ok(decided) => decided.decision,
+            Err(error) => return format!("error: {error}"),
+        };
+        let target = match decision.target {
+            Target::Sdk(version) => version.to_string(),
+            Target::Install(install) => format!("install {}", install.spec),
+            Target::PathGo { .. } => "path".to_owned(),
+        };
+        let root = format!("{}/", self.root().display());
+        format!("{target} < {}", decision.origin.to_string().replace(&root, ""))
+    }
+}
+
+#[test]
+fn nested_directories_get_different_sdks_and_every_edit_is_seen_at_once() {
+    let world = World::new(&["1.24.11", "1.26.6", "1.27.3"]);
+    world.write("a/.go-version", "1.26.6\n");
+    world.write("a/b/go.mod", "module m\n\ngo 1.24.0\n\ntoolchain go1.27.3\n");
+    world.write("a/b/c/.go-version", "1.24.11\n");
+    assert_eq!(world.ask("a", &[], &[]), "1.26.6 < a/.go-version:1");
+    assert_eq!(world.ask("a/b", &[], &[]), "1.27.3 < a/b/go.mod:5");
+    assert_eq!(world.ask("a/b/c/d", &[], &[]), "1.24.11 < a/b/c/.go-version:1");
+    assert_eq!(world.ask("a", &["-C", "b", "version"], &[]), "1.27.3 < a/b/go.mod:5");
+    assert_eq!(world.ask("a", &["version", "-C", "b/c"], &[]), "1.24.11 < a/b/c/.go-version:1");
+    assert_eq!(world.ask("a", &["+1.27", "-C", "b/c", "version"], &[]), "1.27.3 < `+1.27` on the command line");
+
+    // Two edits within one tick of the file system's clock: both are seen.
+    for version in ["1.27.3", "1.24.11", "1.26.6"].iter().cycle().take(60) {
+        world.write("a/.go-version", format!("{version}\n"));
+        assert_eq!(world.ask("a", &[], &[]), format!("{version} < a/.go-version:1"));
+    }
+    fs::remove_file(world.root().join("a/.go-version")).unwrap();
+    assert_eq!(world.ask("a", &[], &[]), "1.27.3 < nobody: the newest release is the built-in default");
+}
+
+#[test]
+fn an_sdk_that_comes_or_goes_is_seen_at_once() {
+    let world = World::new(&[]);
+    world.write("p/.go-version", "1.26\n");
+    assert_eq!(world.ask("p", &[], &[]), "install 1.26 < p/.go-version:1");
+    for patch in 0..40 {
+        world.install(&format!("1.26.{patch}"));
+        assert_eq!(world.ask("p", &[], &[]), format!("1.26.{patch} < p/.go-version:1"));
+    }
+    fs::remove_dir_all(world.engine.layout().sdks().join("go1.26.39")).unwrap();
+    assert_eq!(world.ask("p", &[], &[]), "1.26.38 < p/.go-version:1");
+}
+
+#[test]
+fn settings_and_overrides_are_seen_at_once() {
+    let world = World::new(&["1.24.11", "1.26.6"]);
+    let set = |text: &str| world.engine.set_default(Spec::parse(text).ok().as_ref()).unwrap();
+    set("1.24");
+    assert_eq!(world.ask("p", &[], &[]), "1.24.11 < govern default");
+    set("1.26");
+    assert_eq!(world.ask("p", &[], &[]), "1.26.6 < govern default");
+    world.engine.set_override(&world.root().join("p"), Spec::parse("1.24.11").ok().as_ref()).unwrap();
+    assert_eq!(world.ask("p/q", &[], &[]), "1.24.11 < the override for p");
+    assert_eq!(world.ask("p/q", &[], &[("GOTOOLCHAIN", "go1.26.6")]), "1.26.6 < $GOTOOLCHAIN");
+    assert_eq!(world.ask("p/q", &[], &[("GOVERN_GO_VERSION", "1.26")]), "1.26.6 < $GOVERN_GO_VERSION");
+}
+
+#[test]
+fn the_module_file_is_the_one_that_go_would_find() {
+    let world = World::new(&["1.24.11", "1.26.6", "1.27.3"]);
+    world.engine.set_default(Spec::parse("1.24").ok().as_ref()).unwrap();
+    world.write("w/go.work", "go 1.26.0\n");
+    world.write("w/m/go.mod", "module m\ngo 1.27.0\n");
+    assert_eq!(world.ask("w/m", &[], &[]), "1.26.6 < w/go.work:1", "a workspace counts, and not its members");
+    assert_eq!(world.ask("w/m", &[], &[("GOWORK", "off")]), "1.27.3 < w/m/go.mod:2");
+    let missing = world.root().join("missing.work");
+    assert_eq!(world.ask("w/m", &[], &[("GOWORK", missing.to_str().unwrap())]), "1.27.3 < w/m/go.mod:2");
+    assert_eq!(world.ask("w/m", &[], &[("GO111MODULE", "off")]), "1.24.11 < govern default");
+    world.write("home/ana/.config/go/env", "GOWORK=off\n");
+    assert_eq!(world.ask("w/m", &[], &[]), "1.27.3 < w/m/go.mod:2", "go env -w counts");
+    assert_eq!(world.ask("w/m", &[], &[("GOENV", "off")]), "1.26.6 < w/go.work:1");
+
+    world.write("tmp/go.mod", "module m\ngo 1.27.0\n");
+    assert_eq!(world.ask("tmp/x", &[], &[]), "1.24.11 < govern default", "a go.mod in TMPDIR itself is an accident");
+    fs::create_dir_all(world.root().join("d/go.mod")).unwrap();
+    world.write("d/e/go.mod/x", "");
+    assert_eq!(world.ask("d/e", &[], &[]), "1.24.11 < govern default", "a directory called go.mod is none");
+}
+
+#[test]
+fn the_logical_directory_counts_as_in_go() {
+    let world = World::new(&["1.24.11", "1.26.6"]);
+    world.write("a/proj/.go-version", "1.24.11\n");
+    world.write("a/proj/sub/x", "");
+    world.write("b/.go-version", "1.26.6\n");
+    let link = world.root().join("b/link");
+    symlink(world.root().join("a/proj/sub"), &link).unwrap();
+    let physical = world.root().join("a/proj/sub");
+    let pwd = link.to_str().unwrap();
+    assert_eq!(world.ask_in(&physical, &[], &[("PWD", pwd)]), "1.26.6 < b/.go-version:1");
+    assert_eq!(world.ask_in(&physical, &[], &[]), "1.24.11 < a/proj/.go-version:1");
+    assert_eq!(world.ask_in(&physical, &[], &[("PWD", "/nonsense")]), "1.24.11 < a/proj/.go-version:1");
+    assert_eq!(world.ask_in(&physical, &["-C", "."], &[("PWD", pwd)]), "1.26.6 < b/.go-version:1");
+    assert_eq!(world.ask_in(&physical, &["-C", ".."], &[("PWD", pwd)]), "1.24.11 < a/proj/.go-version:1");
+    assert_eq!(world.ask_in(&physical, &["-C", "/nowhere"], &[]), "1.24.11 < a/proj/.go-version:1");
+}
+
+#[test]
+fn what_is_no_regular_file_is_passed_over_and_nothing_hangs() {
+    let world = World::new(&["1.24.11", "1.26.6"]);
+    world.write("p/.go-version", "1.24.11\n");
+    let project = world.root().join("p/q");
+    fs::create_dir_all(&project).unwrap();
+    let pin = project.join(".go-version");
+    let fifo = || rustix::fs::mknodat(rustix::fs::CWD, &pin, rustix::fs::FileType::Fifo, 0o644.into(), 0).unwrap();
+    let check = |what: &str| assert_eq!(world.ask("p/q", &[], &[]), "1.24.11 < p/.go-version:1", "{what}");
+    fifo();
+    check("a FIFO without a writer");
+    fs::remove_file(&pin).unwrap();
+    symlink(".go-version", &pin).unwrap();
+    check("a link to itself");
+    fs::remove_file(&pin).unwrap();
+    symlink("/dev/zero", &pin).unwrap();
+    check("an endless device");
+    fs::remove_file(&pin).unwrap();
+    fs::create_dir(&pin).unwrap();
+    check("a directory");
+    fs::remove_dir(&pin).unwrap();
+    fs::File::create(&pin).unwrap().set_len(1 << 30).unwrap();
+    check("a gigabyte");
+    fs::remove_file(&pin).unwrap();
+    fs::write(&pin, "\n\n").unwrap();
+    check("an empty file");
+    fs::write(&pin, "../../evil\n").unwrap();
+    assert_eq!(world.ask("p/q", &[], &[]), "error: `../../evil` is not a Go version");
+}
