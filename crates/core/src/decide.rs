@@ -239,16 +239,16 @@ struct Chosen {
 
 impl Case<'_> {
     fn base_is_before_1_25(&self, target: &Target) -> bool {
-        let version = match target {
-            Target::Sdk(version) => version.family(),
-            Target::Install(install) => match &install.spec {
-                Spec::Exact(version) => version.family(),
-                Spec::Family(major, minor) => Some((*major, *minor)),
-                _ => None,
-            },
-            Target::PathGo { .. } => None,
+        // What has no family is one of the old oddities, `go1.9.2rc2`.
+        let family_of = |version: &Version| version.family().unwrap_or((1, 0));
+        let family = match target {
+            Target::Sdk(version) => family_of(version),
+            Target::Install(Install { spec: Spec::Exact(version), .. }) => family_of(version),
+            Target::Install(Install { spec: Spec::Family(major, minor), .. }) => (*major, *minor),
+            // Which release that is, nobody knows yet: the newest ones count.
+            Target::Install(_) | Target::PathGo { .. } => return false,
         };
-        version.is_some_and(|family| family < (1, 25))
+        family < (1, 25)
     }
 
     fn finish(&self, chosen: Chosen) -> Decision {

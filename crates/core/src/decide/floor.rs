@@ -1,35 +1,42 @@
 //! A `go` line is a minimum: the default SDK when it is new enough, else the newest patch of the minimum's family.
 
+use super::wishes::Minimum;
 use super::{Case, Chosen, Install, Kind, Seen, Target};
 use crate::origin::Origin;
 use crate::spec::Spec;
 use crate::version::Version;
 
 impl Case<'_> {
-    /// Settles ranks 6 to 8.
+    /// Settles ranks 6 to 8. The highest minimum comes first.
     pub(super) fn with_floor(
         &self,
-        floor: Option<(Origin, Version)>,
+        minimums: Vec<Minimum>,
         default: (u8, Origin, Target),
         mut seen: Vec<Seen>,
         mut notes: Vec<String>,
     ) -> Chosen {
         let (rank, origin, target) = default;
-        let Some((floor_origin, floor)) = floor else {
+        let mut minimums = minimums.into_iter();
+        let Some(floor) = minimums.next() else {
             return Chosen { target, origin, kind: Kind::Default, rank, seen, notes };
         };
-        let text = format!("go {floor}");
-        let default_target = self.default_target_under(&target, &floor);
-        if let Some(target) = default_target {
-            notes.push(format!("{floor_origin} asks for at least {floor}; the default is new enough"));
+        let lower = format!("lower than `{}`", floor.text);
+        seen.splice(0..0, minimums.map(|minimum| minimum.lost(&lower)));
+        let Minimum { origin: floor_origin, text, version: floor } = floor;
+        if let Some(target) = self.default_target_under(&target, &floor) {
+            let met = match &target {
+                Target::PathGo { .. } => "the go further down PATH has to see to it",
+                Target::Sdk(_) | Target::Install(_) => "the default is new enough",
+            };
+            notes.push(format!("{floor_origin} asks for at least {floor}; {met}"));
             seen.insert(0, Seen { rank: 6, origin: floor_origin, text, lost: Some("met by the default".to_owned()) });
             return Chosen { target, origin, kind: Kind::Default, rank, seen, notes };
         }
         for default in seen.iter_mut().filter(|s| s.lost.is_none()) {
             default.lost = Some(format!("older than {floor}"));
         }
-        seen.insert(0, Seen { rank: 6, origin: floor_origin.clone(), text, lost: None });
         let target = self.meet(&floor);
+        seen.insert(0, Seen { rank: 6, origin: floor_origin.clone(), text, lost: None });
         Chosen { target, origin: floor_origin, kind: Kind::Floor, rank: 6, seen, notes }
     }
 
@@ -57,10 +64,8 @@ impl Case<'_> {
 
     /// The newest patch of the floor's family: the newest installed, else the newest there is.
     fn meet(&self, floor: &Version) -> Target {
-        let Some((major, minor)) = floor.family() else {
-            return Target::Install(Install::of(Spec::Exact(floor.clone())));
-        };
-        let family = Spec::Family(major, minor);
+        // A number that no release will ever have is a family of its own, and of it there is no release.
+        let family = floor.family().map_or(Spec::Exact(floor.clone()), |(major, minor)| Spec::Family(major, minor));
         let good = |version: &&Version| version.satisfies(floor);
         let stable = self.installed.iter().filter(good).filter(|v| family.admits(v)).max();
         // A minimum that is itself a release candidate may be met by one.
@@ -68,7 +73,8 @@ impl Case<'_> {
         if let Some(version) = stable.or_else(prerelease) {
             return Target::Sdk(version.clone());
         }
-        let instead = Spec::Latest.pick(self.installed.iter().filter(good)).cloned();
+        let satisfying = self.installed.iter().filter(good);
+        let instead = Spec::Latest.pick(satisfying.clone()).or_else(|| satisfying.max()).cloned();
         Target::Install(Install { spec: family, floor: Some(floor.clone()), by_repository: true, instead })
     }
 }

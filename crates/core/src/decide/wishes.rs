@@ -2,19 +2,28 @@
 
 use std::path::Path;
 
-use super::{Case, Chosen, Install, Kind, Refusal, Seen, Target, Tool};
-use crate::origin::Origin;
+use super::{Case, Chosen, Install, Kind, ModuleFile, Refusal, Seen, Target, Tool};
+use crate::gomod;
+use crate::origin::{Origin, escaped_text};
 use crate::pinfile::{Entry, Wish};
 use crate::safe_floor;
 use crate::settings::{GoLine, ToolchainLine};
 use crate::spec::{ParseSpecError, Spec};
-use crate::version::{Version, from_toolchain};
+use crate::version::{Version, from_toolchain, is_valid};
 
 /// Whether go.mod and go.work play a part.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum ModuleFiles {
     Counted,
     Ignored,
+}
+
+/// A minimum that was found.
+pub(super) struct Minimum {
+    pub(super) origin: Origin,
+    /// The line as written.
+    pub(super) text: String,
+    pub(super) version: Version,
 }
 
 /// A pin that was found: its entries in order of preference.
@@ -28,7 +37,7 @@ struct Found {
 
 impl Found {
     fn one(rank: u8, origin: Origin, text: &str, spec: Result<Spec, ParseSpecError>) -> Found {
-        let entries = vec![(origin, crate::origin::escaped_text(text), spec.map(Wish::Spec))];
+        let entries = vec![(origin, escaped_text(text), spec.map(Wish::Spec))];
         Found { rank, entries, by_repository: false }
     }
 
@@ -44,7 +53,7 @@ impl Case<'_> {
     pub(super) fn choose(&self, module_files: ModuleFiles) -> Result<Chosen, Refusal> {
         let mut notes = Vec::new();
         let mut pins = self.pins_from_caller();
-        let floor = self.collect_from_disk(module_files, &mut pins, &mut notes);
+        let minimums = self.collect_from_disk(module_files, &mut pins, &mut notes);
         let home_pins = self.home_pins();
 
         let mut seen: Vec<Seen> = Vec::new();
@@ -58,16 +67,13 @@ impl Case<'_> {
         if let Some(first) = pins.next() {
             let (origin, text, target) = self.resolve_pin(&first)?;
             seen.push(Seen { rank: first.rank, origin: origin.clone(), text, lost: None });
-            pins.chain(home_pins).for_each(|found| note_loser(&mut seen, &found));
-            if let Some((origin, line)) = floor {
-                let lost = Some("a pin is exact".to_owned());
-                seen.push(Seen { rank: 6, origin, text: format!("go {line}"), lost });
-            }
+            pins.chain(home_pins).chain(self.default_pin()).for_each(|found| note_loser(&mut seen, &found));
+            seen.extend(minimums.into_iter().map(|minimum| minimum.lost("a pin is exact")));
             seen.sort_by_key(|s| s.rank);
             return Ok(Chosen { target, origin, kind: Kind::Pin, rank: first.rank, seen, notes });
         }
         let default = self.default_wish(home_pins, &mut seen)?;
-        Ok(self.with_floor(floor, default, seen, notes))
+        Ok(self.with_floor(minimums, default, seen, notes))
     }
 
     /// Ranks 1 to 3, which the caller brings along.
@@ -76,7 +82,11 @@ impl Case<'_> {
         let mut pins = Vec::new();
         if let Tool::Launcher(version) = &self.question.tool {
             let name = version.toolchain();
-            pins.push(Found::one(1, Origin::Launcher(name.clone()), &name, Ok(Spec::Exact(version.clone()))));
+            let found = Found::one(1, Origin::Launcher(name.clone()), &name, Ok(Spec::Exact(version.clone())));
+            // When Go switches to a launcher, a module file of the checkout names the release, unless GOTOOLCHAIN does.
+            let by_variable = vars.text("GOTOOLCHAIN").is_some_and(|value| value.split('+').next() == Some(&name));
+            let by_repository = super::edits::is_switching(vars, version) && !by_variable;
+            pins.push(Found { by_repository, ..found });
         }
         if let Some(word) = &self.command.plus {
             pins.push(Found::one(1, Origin::Flag(format!("+{word}")), word, Spec::parse(word)));
@@ -93,13 +103,13 @@ impl Case<'_> {
         pins
     }
 
-    /// Ranks 4 to 6. Appends the pins; the floor is given back with its origin.
+    /// Ranks 4 to 6. Appends the pins; the minimums are given back, the highest first.
     fn collect_from_disk(
         &self,
         module_files: ModuleFiles,
         pins: &mut Vec<Found>,
         notes: &mut Vec<String>,
-    ) -> Option<(Origin, Version)> {
+    ) -> Vec<Minimum> {
         let levels = &self.around.levels;
         let is_above = |dir: &Path| levels.iter().any(|level| level.dir == dir);
         let mut overrides: Vec<_> = self.around.overrides.iter().filter(|(dir, _)| is_above(dir)).collect();
@@ -108,39 +118,10 @@ impl Case<'_> {
             pins.push(Found::one(4, Origin::Override(dir.clone()), &spec.to_string(), Ok(spec.clone())));
         }
         let module = self.around.module_file.as_ref().filter(|_| module_files == ModuleFiles::Counted);
-        let mut floor = None;
-        let mut module_pin = None;
-        if let Some(file) = module {
-            let at = |line: usize| Origin::File { path: file.path.clone(), line };
-            let go = file.go.as_ref().and_then(|l| Some((at(l.number), Version::parse(&l.value).ok()?)));
-            let toolchain = file.toolchain.as_ref().and_then(|l| Some((at(l.number), toolchain_name(&l.value)?)));
-            match self.settings.go_line {
-                GoLine::Minimum => floor = go,
-                GoLine::Pin => {
-                    module_pin = go.map(|(origin, v)| {
-                        let text = v.to_string();
-                        Found { by_repository: true, ..Found::one(5, origin, &text, Spec::parse(&text)) }
-                    });
-                }
-                GoLine::Ignore => {}
-            }
-            if let Some((origin, version)) = toolchain {
-                let stale = safe_floor::advisory(&version).is_some() && !self.installed.contains(&version);
-                if stale && self.settings.toolchain_line == ToolchainLine::Pin && !self.settings.unsafe_pins {
-                    notes.push(format!(
-                        "{origin}: {} is below the safe floor and counts as a minimum",
-                        version.toolchain()
-                    ));
-                }
-                if self.settings.toolchain_line == ToolchainLine::Pin && (!stale || self.settings.unsafe_pins) {
-                    let name = version.toolchain();
-                    let pin = Found::one(5, origin, &name, Ok(Spec::Exact(version)));
-                    module_pin = Some(Found { by_repository: true, ..pin });
-                } else if floor.as_ref().is_none_or(|(_, f)| version.cmp_go(f).is_gt()) {
-                    floor = Some((origin, version));
-                }
-            }
-        }
+        let (mut module_pin, minimums) = match module {
+            Some(file) => self.module_wishes(file, notes),
+            None => (None, Vec::new()),
+        };
         let module_dir = module.and_then(|file| file.path.parent());
         for level in levels.iter().filter(|level| !self.is_home_level(&level.dir)) {
             let first = pins.len();
@@ -156,7 +137,61 @@ impl Case<'_> {
         }
         // A go.work named by GOWORK, or a module at or above the home directory, is not among those levels.
         pins.extend(module_pin);
-        floor
+        minimums
+    }
+
+    /// What a module file wishes: a pin, and minimums of which the highest comes first.
+    fn module_wishes(&self, file: &ModuleFile, notes: &mut Vec<String>) -> (Option<Found>, Vec<Minimum>) {
+        let wish = |line: &gomod::Line, key: &str, version: Option<Version>| {
+            let origin = Origin::File { path: file.path.clone(), line: line.number };
+            Some(Minimum { origin, text: format!("{key} {}", escaped_text(&line.value)), version: version? })
+        };
+        let version = |line: &gomod::Line| Version::parse(&line.value).ok().filter(|_| is_valid(&line.value));
+        let go = file.go.as_ref().and_then(|line| wish(line, "go", version(line)));
+        let toolchain = file.toolchain.as_ref().and_then(|line| wish(line, "toolchain", toolchain_name(&line.value)));
+
+        let mut pin = None;
+        let mut minimums = Vec::new();
+        if let Some(toolchain) = toolchain {
+            if self.is_pin(&toolchain, go.as_ref(), notes) {
+                let found =
+                    Found::one(5, toolchain.origin, &toolchain.version.toolchain(), Ok(Spec::Exact(toolchain.version)));
+                pin = Some(Found { by_repository: true, ..found });
+            } else {
+                minimums.push(toolchain);
+            }
+        }
+        match (self.settings.go_line, go) {
+            (GoLine::Minimum, Some(go)) => minimums.push(go),
+            (GoLine::Pin, Some(go)) if pin.is_none() => {
+                let text = go.version.to_string();
+                let spec = Spec::parse(&text);
+                pin = Some(Found { by_repository: true, ..Found::one(5, go.origin, &text, spec) });
+            }
+            _ => {}
+        }
+        minimums.sort_by(|a, b| b.version.cmp_go(&a.version));
+        (pin, minimums)
+    }
+
+    /// Says whether a toolchain line is a pin; notes why not, where the settings would have it so.
+    fn is_pin(&self, toolchain: &Minimum, go: Option<&Minimum>, notes: &mut Vec<String>) -> bool {
+        if self.settings.toolchain_line == ToolchainLine::Minimum {
+            return false;
+        }
+        let Minimum { origin, version, .. } = toolchain;
+        // Such a file cannot be obeyed to the letter: no command of that release would accept it.
+        if let Some(go) = go.filter(|go| self.settings.go_line != GoLine::Ignore && version.cmp_go(&go.version).is_lt())
+        {
+            notes.push(format!("{origin}: {} is older than `{}` and counts for nothing", version.toolchain(), go.text));
+            return false;
+        }
+        let stale = safe_floor::advisory(version).is_some() && !self.installed.contains(version);
+        if stale && !self.settings.unsafe_pins {
+            notes.push(format!("{origin}: {} is below the safe floor and counts as a minimum", version.toolchain()));
+            return false;
+        }
+        true
     }
 
     /// Rank 7: pin files at or above the home directory.
@@ -178,12 +213,8 @@ impl Case<'_> {
 
     /// Ranks 7 and 8: what holds where nobody wishes.
     fn default_wish(&self, home_pins: Vec<Found>, seen: &mut Vec<Seen>) -> Result<(u8, Origin, Target), Refusal> {
-        let mut found = home_pins;
-        if let Some(spec) = &self.settings.default {
-            found.push(Found::one(8, Origin::Default, &spec.to_string(), Ok(spec.clone())));
-        }
         let mut decided = None;
-        for found in &found {
+        for found in &home_pins.into_iter().chain(self.default_pin()).collect::<Vec<_>>() {
             let (origin, text, target) = match self.resolve_pin(found) {
                 // A default that cannot be read must not hide behind one that can.
                 Err(refusal) if decided.is_none() => return Err(refusal),
@@ -205,6 +236,12 @@ impl Case<'_> {
             None => Target::PathGo { or_install: Some(Install::of(Spec::Latest)) },
         };
         Ok((8, Origin::BuiltIn, target))
+    }
+
+    /// Rank 8, when the user has chosen a default.
+    fn default_pin(&self) -> Option<Found> {
+        let spec = self.settings.default.as_ref()?;
+        Some(Found::one(8, Origin::Default, &spec.to_string(), Ok(spec.clone())))
     }
 
     /// Takes the first entry that can be met with what is installed, else the first that can be read.
@@ -229,6 +266,12 @@ impl Case<'_> {
             let (origin, fault) = bad.expect("a pin has an entry, and none of them could be read");
             Refusal::BadPin { origin: origin.clone(), fault: fault.clone() }
         })
+    }
+}
+
+impl Minimum {
+    pub(super) fn lost(self, why: impl Into<String>) -> Seen {
+        Seen { rank: 6, origin: self.origin, text: self.text, lost: Some(why.into()) }
     }
 }
 
