@@ -1,1 +1,191 @@
-//! tests
+//! DESIGN §5 as tables: who wins, why, and what becomes of the others. One case is one line where it fits.
+//!
+//! A [`World`] is what lies around a directory, written as files and read by the real readers; it stands in for the
+//! engine, which does the same with a disk. The tables are in the files below this one.
+
+use std::borrow::Borrow;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::{Decision, Install, Kind, Level, ModuleFile, Question, Refusal, Surroundings, Target, Tool, decide};
+use crate::goenv::GoEnv;
+use crate::gomod;
+use crate::pinfile;
+use crate::settings::Settings;
+use crate::spec::Spec;
+use crate::vars::Vars;
+use crate::version::Version;
+
+mod edits;
+mod floors;
+mod pins;
+mod ranks;
+
+/// A directory, what lies around it, and a call made there.
+#[derive(Clone)]
+struct World {
+    cwd: PathBuf,
+    home: Option<PathBuf>,
+    files: Vec<(PathBuf, String)>,
+    overrides: Vec<(PathBuf, Spec)>,
+    go_env: String,
+    vars: Vars,
+    tool: Tool,
+    args: Vec<OsString>,
+    installed: Vec<Version>,
+    settings: Settings,
+}
+
+/// The home directory is /home/ana, and these releases are installed: the newest two patches of some families.
+fn at(cwd: &str) -> World {
+    World {
+        cwd: cwd.into(),
+        home: Some("/home/ana".into()),
+        files: Vec::new(),
+        overrides: Vec::new(),
+        go_env: String::new(),
+        vars: Vars::default(),
+        tool: Tool::Go,
+        args: vec!["version".into()],
+        installed: Vec::new(),
+        settings: Settings::default(),
+    }
+    .installed("1.20.14 1.24.10 1.24.11 1.25.6 1.26.3 1.26.6 1.27.3 1.28rc1")
+}
+
+impl World {
+    fn file(mut self, path: &str, text: &str) -> World {
+        self.files.push((path.into(), text.to_owned()));
+        self
+    }
+
+    fn overriding(mut self, dir: &str, spec: &str) -> World {
+        self.overrides.push((dir.into(), spec.parse().unwrap()));
+        self
+    }
+
+    fn var(mut self, name: &str, value: &str) -> World {
+        self.vars.set(name, value);
+        self
+    }
+
+    fn call(mut self, line: &str) -> World {
+        self.args = line.split_whitespace().map(OsString::from).collect();
+        self
+    }
+
+    fn tool(mut self, tool: Tool) -> World {
+        self.tool = tool;
+        self
+    }
+
+    fn launcher(self, name: &str) -> World {
+        self.tool(Tool::Launcher(name.parse().unwrap()))
+    }
+
+    fn go_env(mut self, text: &str) -> World {
+        text.clone_into(&mut self.go_env);
+        self
+    }
+
+    fn installed(mut self, versions: &str) -> World {
+        self.installed = versions.split_whitespace().map(|v| v.parse().unwrap()).collect();
+        self
+    }
+
+    fn default(self, spec: &str) -> World {
+        self.with(|settings| settings.default = Some(spec.parse().unwrap()))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Settings)) -> World {
+        change(&mut self.settings);
+        self
+    }
+
+    fn read(&self, path: &Path) -> Option<&[u8]> {
+        self.files.iter().find(|(p, _)| p == path).map(|(_, text)| text.as_bytes())
+    }
+
+    fn module_file(&self) -> Option<ModuleFile> {
+        let nearest =
+            |name: &str| self.cwd.ancestors().map(|dir| dir.join(name)).find(|path| self.read(path).is_some());
+        let work = self.vars.text("GOWORK").map(PathBuf::from);
+        let path = work.or_else(|| nearest("go.work")).or_else(|| nearest("go.mod"))?;
+        let text = self.read(&path).unwrap();
+        Some(ModuleFile { go: gomod::scan(text, "go"), toolchain: gomod::scan(text, "toolchain"), path })
+    }
+
+    fn decide(&self) -> Result<Decision, Refusal> {
+        let level = |dir: &Path| Level {
+            dir: dir.to_owned(),
+            go_version: self.read(&dir.join(".go-version")).map(pinfile::go_version).unwrap_or_default(),
+            tool_versions: self.read(&dir.join(".tool-versions")).map(pinfile::tool_versions).unwrap_or_default(),
+        };
+        let around = Surroundings {
+            levels: self.cwd.ancestors().map(level).collect(),
+            module_file: self.module_file(),
+            home: self.home.clone(),
+            overrides: self.overrides.clone(),
+            go_env: GoEnv::parse(self.go_env.as_bytes()),
+            passed_over: Vec::new(),
+        };
+        let question = Question { tool: self.tool.clone(), args: self.args.clone(), vars: self.vars.clone() };
+        decide(&question, &around, &self.installed, &self.settings)
+    }
+}
+
+/// `5 pin /p/.go-version:1 -> 1.22.4`, or the refusal with its origin.
+fn show(decision: &Result<Decision, Refusal>) -> String {
+    match decision {
+        Err(refusal) => match refusal.origin() {
+            Some(origin) => format!("refused: {refusal}, wanted by {origin}"),
+            None => format!("refused: {refusal}"),
+        },
+        Ok(Decision { target, origin, kind, rank, .. }) => {
+            let kind = match kind {
+                Kind::Pin => "pin",
+                Kind::Floor => "floor",
+                Kind::Default => "default",
+            };
+            format!("{rank} {kind} {origin} -> {}", show_target(target))
+        }
+    }
+}
+
+fn show_target(target: &Target) -> String {
+    let install = |Install { spec, floor, by_repository, instead }: &Install| {
+        let floor = floor.as_ref().map_or(String::new(), |floor| format!(" at least {floor}"));
+        let by = if *by_repository { " for a checkout" } else { "" };
+        let instead = instead.as_ref().map_or(String::new(), |version| format!(", instead {version}"));
+        format!("install {spec}{floor}{by}{instead}")
+    };
+    match target {
+        Target::Sdk(version) => version.to_string(),
+        Target::Install(wish) => install(wish),
+        Target::PathGo { or_install: Some(wish) } => format!("go on PATH, or {}", install(wish)),
+        Target::PathGo { or_install: None } => "go on PATH".to_owned(),
+    }
+}
+
+#[track_caller]
+fn check(world: impl Borrow<World>, expect: &str) {
+    let decision = world.borrow().decide();
+    assert_eq!(show(&decision), expect);
+    if let Ok(decision) = decision {
+        let winners: Vec<_> = decision.seen.iter().filter(|seen| seen.lost.is_none()).collect();
+        assert_eq!(winners.len(), 1, "one wish wins: {:?}", decision.seen);
+        assert_eq!((winners[0].rank, &winners[0].origin), (decision.rank, &decision.origin));
+        assert!(decision.seen.is_sorted_by_key(|seen| seen.rank), "in order of rank: {:?}", decision.seen);
+    }
+}
+
+#[track_caller]
+fn check_notes(world: impl Borrow<World>, expect: &[&str]) {
+    assert_eq!(world.borrow().decide().unwrap().notes, expect);
+}
+
+/// All wishes, `rank origin text: why it lost`.
+fn seen(world: &World) -> Vec<String> {
+    let one = |s: &super::Seen| format!("{} {} {}: {}", s.rank, s.origin, s.text, s.lost.as_deref().unwrap_or("wins"));
+    world.decide().unwrap().seen.iter().map(one).collect()
+}
