@@ -44,8 +44,8 @@ pub struct Settings {
     pub managed_only: bool,
     /// `require_log`: no install without a record in the checksum database.
     pub require_log: LogRequired,
-    /// `dl_urls`: bases of the go.dev shape, in order. Empty means Go's own.
-    pub dl_urls: Vec<String>,
+    /// `dl_urls`: bases of the go.dev shape, in order. None means Go's own page; an empty list means no page at all.
+    pub dl_urls: Option<Vec<String>>,
 }
 
 impl Default for Settings {
@@ -59,7 +59,7 @@ impl Default for Settings {
             unsafe_pins: false,
             managed_only: false,
             require_log: LogRequired::No,
-            dl_urls: Vec::new(),
+            dl_urls: None,
         }
     }
 }

@@ -91,7 +91,8 @@ impl Config {
             };
         }
         if let Some(list) = vars.text("GOVERN_DL_URL") {
-            settings.dl_urls = list.split(',').map(str::trim).filter(|u| !u.is_empty()).map(str::to_owned).collect();
+            let urls = list.split(',').map(str::trim).filter(|url| !url.is_empty() && *url != "off");
+            settings.dl_urls = Some(urls.map(str::to_owned).collect());
         }
         Ok(settings)
     }
@@ -137,9 +138,7 @@ fn fold(settings: &mut Settings, file: File) -> Result<(), govern_core::spec::Pa
     if let Some(required) = file.require_log {
         settings.require_log = if required { LogRequired::Yes } else { LogRequired::No };
     }
-    if let Some(urls) = file.dl_urls {
-        settings.dl_urls = urls;
-    }
+    settings.dl_urls = file.dl_urls.or_else(|| settings.dl_urls.take());
     Ok(())
 }
 
@@ -235,7 +234,7 @@ mod tests {
         let settings = Config::read(&layout).unwrap().settings(&vars).unwrap();
         assert!(settings.auto_install && !settings.offline);
         assert_eq!(settings.toolchain_line, ToolchainLine::Minimum);
-        assert_eq!(settings.dl_urls, ["https://a/", "https://b/"]);
+        assert_eq!(settings.dl_urls.unwrap(), ["https://a/", "https://b/"]);
         vars.set("GOVERN_OFFLINE", "perhaps");
         assert!(Config::read(&layout).unwrap().settings(&vars).is_err());
     }

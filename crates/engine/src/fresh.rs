@@ -43,7 +43,14 @@ impl Stamp {
 pub(crate) struct Cached<T> {
     paths: Vec<PathBuf>,
     /// Std mutex: held for a stat of each path and, when something changed, for one reading.
-    state: Mutex<Option<(Vec<Option<Stamp>>, Arc<T>)>>,
+    state: Mutex<Option<Kept<T>>>,
+}
+
+/// A value with the stamps that its paths had before it was read; no stamp for a path that is not there.
+#[derive(Debug)]
+struct Kept<T> {
+    stamps: Vec<Option<Stamp>>,
+    value: Arc<T>,
 }
 
 impl<T> Cached<T> {
@@ -57,13 +64,12 @@ impl<T> Cached<T> {
         // Stamps are taken before reading: a change in between is seen next time.
         let stamps: Vec<Option<Stamp>> = self.paths.iter().map(|path| Stamp::of(path)).collect();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((kept, value)) = state.as_ref().filter(|(kept, _)| *kept == stamps) {
-            debug_assert_eq!(kept.len(), stamps.len());
-            return Ok(Arc::clone(value));
+        if let Some(kept) = state.as_ref().filter(|kept| kept.stamps == stamps) {
+            return Ok(Arc::clone(&kept.value));
         }
         let value = Arc::new(read()?);
         let settled = stamps.iter().flatten().all(|stamp| stamp.is_settled(now));
-        *state = settled.then(|| (stamps, Arc::clone(&value)));
+        *state = settled.then(|| Kept { stamps, value: Arc::clone(&value) });
         Ok(value)
     }
 }

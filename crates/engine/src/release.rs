@@ -115,7 +115,7 @@ fn source_settings(settings: &Settings, vars: &Vars, go_env: &GoEnv) -> sources:
     // Lower case first, as curl and Go read them.
     let proxy = |lower: &str, upper: &str| vars.text(lower).or_else(|| vars.text(upper)).map(str::to_owned);
     sources::Settings {
-        dl_urls: settings.dl_urls.clone(),
+        dl_urls: settings.dl_urls.clone().unwrap_or_else(|| vec![sources::DEFAULT_DL_URL.to_owned()]),
         goproxy: go("GOPROXY"),
         gonoproxy: go("GONOPROXY"),
         gosumdb: go("GOSUMDB"),
