@@ -1,5 +1,7 @@
 //! Decisions in real directories with SDKs that are only names: what is found, and that every edit is seen at once.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::symlink;
