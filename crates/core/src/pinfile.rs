@@ -79,7 +79,10 @@ fn entry(line: usize, word: &[u8]) -> Entry {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{Entry, Wish, go_version, tool_versions};
+    use crate::version::Version;
 
     fn show(entries: &[Entry]) -> String {
         let one = |e: &Entry| match &e.wish {
@@ -101,7 +104,7 @@ mod tests {
         check(b"go-1.22.4\n", "1:1.22.4");
         check(b"# why\n\n1.22.4 # because\n1.21.13\n", "3:1.22.4 4:1.21.13");
         check(b"system\n", "1:system");
-        check(b"1.20.0\n", "1:1.20");
+        check(b"1.20.0\n", "1:1.20.0");
         check(b"1.20\n", "1:1.20");
         check(b"1.28rc1\n", "1:1.28rc1");
         check(b">=1.25, <1.27 # both\n1.24.11 1.23.1\n", "1:>=1.25, <1.27 2:1.24.11");
@@ -154,5 +157,23 @@ mod tests {
         check(b"golang >=1.25 1.24.11\n", "1:bad(>=1.25 1.24.11)");
         check(b"golang 1.24.11 >=1.25\n", "1:1.24.11 1:>=1.25");
         check(b"golang\n", "");
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_makes_the_readers_panic_or_yields_more_than_short_words(
+            text in prop_oneof![
+                proptest::collection::vec(any::<u8>(), 0..200),
+                "(golang |go )?[0-9a-z.>=<, #\n\r\x1b\u{202e}\u{e9}-]{0,200}".prop_map(String::into_bytes),
+            ],
+        ) {
+            for entry in go_version(&text).into_iter().chain(tool_versions(&text)) {
+                prop_assert!(entry.line <= 1 + text.iter().filter(|b| **b == b'\n').count());
+                prop_assert!(!entry.word.contains(char::is_control));
+                if let Ok(Wish::Spec(spec)) = entry.wish {
+                    prop_assert!(entry.word.len() <= Version::MAX_LEN, "{spec} from {}", entry.word);
+                }
+            }
+        }
     }
 }

@@ -241,10 +241,14 @@ impl FromStr for Spec {
     }
 }
 
-/// Prints the wish as a person would type it.
+/// Prints the wish as a person would type it; read again, it is the same wish.
 impl fmt::Display for Spec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // `1.20` alone means the family.
+            Spec::Exact(version) if matches!(numbered(version.as_str()), Some(Spec::Family(..))) => {
+                write!(f, "{version}.0")
+            }
             Spec::Exact(version) => version.fmt(f),
             Spec::Family(major, minor) => write!(f, "{major}.{minor}"),
             Spec::Latest => f.write_str("latest"),

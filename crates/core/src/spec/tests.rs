@@ -36,9 +36,8 @@ fn a_wish_is_read_as_a_person_means_it() {
     check("  1.22.4\t", "exact 1.22.4");
     check("1.22.0", "exact 1.22.0");
     check("1.21.0", "exact 1.21.0");
-    // Below 1.21 the first release has no `.0` in its name.
-    check("1.20.0", "exact 1.20");
-    check("1.2.0", "exact 1.2");
+    check("1.20.0", "exact 1.20.0");
+    check("2.0.0", "exact 2.0.0");
     check("1.20.10", "exact 1.20.10");
     check("1.28rc1", "exact 1.28rc1");
     check("1.9beta2", "exact 1.9beta2");
@@ -65,6 +64,15 @@ fn a_wish_is_read_as_a_person_means_it() {
     check(">=go1.28rc1 <1.29beta2", "range >=1.28rc1, <1.29beta2");
     check(">=1.28.0-rc.1", "range >=1.28rc1");
     check(">=1.22.0-0", "range >=1.22.0-0");
+}
+
+#[test]
+fn the_first_release_of_an_old_family_has_no_zero_in_its_name() {
+    let check = |text: &str, name: &str| assert_eq!(Spec::parse(text).unwrap().exact().unwrap().as_str(), name);
+    check("1.20.0", "1.20");
+    check("go1.2.0", "1.2");
+    check("1.21.0", "1.21.0");
+    check("1.20.1", "1.20.1");
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn the_go_line_is_a_pin_or_nothing_where_the_settings_say_so() {
     check(pin("go 1.24.10"), "5 pin /p/go.mod:2 -> 1.24.10");
     check(pin("go 1.24.0"), "5 pin /p/go.mod:2 -> install 1.24.0 for a checkout");
     check(pin("go 1.22"), "5 pin /p/go.mod:2 -> install 1.22 for a checkout");
-    check(pin("go 1.20.0"), "5 pin /p/go.mod:2 -> install 1.20 for a checkout");
+    check(pin("go 1.20.0"), "5 pin /p/go.mod:2 -> install 1.20.0 for a checkout");
     check(pin("go 1.24\ntoolchain go1.26.3"), "5 pin /p/go.mod:3 -> 1.26.3");
     check(pin("go 1.24").file("/p/q/.go-version", "1.25.6"), "5 pin /p/q/.go-version:1 -> 1.25.6");
     let ignored = |lines: &str| module(lines, "1.20.14").with(|s| s.go_line = GoLine::Ignore);

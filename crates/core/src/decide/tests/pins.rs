@@ -38,7 +38,7 @@ fn a_pin_is_the_newest_installed_patch_or_the_newest_there_is() {
     pin("1.24", "1 -> 1.24.11");
     pin("1.24.10", "1 -> 1.24.10");
     pin("1.20", "1 -> 1.20.14");
-    pin("1.20.0", "1 -> install 1.20 for a checkout");
+    pin("1.20.0", "1 -> install 1.20.0 for a checkout");
     pin("1.22", "1 -> install 1.22 for a checkout");
     pin("1.24.9", "1 -> install 1.24.9 for a checkout");
     pin("1.28", "1 -> 1.28rc1");
