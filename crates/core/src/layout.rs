@@ -188,3 +188,97 @@ impl Layout {
         self.state.join("governd.log")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::Layout;
+    use crate::version::Version;
+
+    fn all(layout: &Layout) -> Vec<PathBuf> {
+        let version = Version::parse("1.22.4").unwrap();
+        vec![
+            layout.bin(),
+            layout.launchers_all(),
+            layout.launchers_installed(),
+            layout.sdk(&version),
+            layout.record(&version),
+            layout.lease(&version),
+            layout.lock(&version),
+            layout.shim_socket(),
+            layout.api_socket(),
+            layout.daemon_lock(),
+            layout.paths_file(),
+            layout.config_file(),
+            layout.overrides_file(),
+            layout.system_config_file(),
+            layout.downloads(),
+            layout.release_cache(),
+            layout.sumdb_cache(),
+            layout.sumdb_state(),
+            layout.index(),
+            layout.log(),
+        ]
+    }
+
+    #[test]
+    fn everything_has_its_place_below_the_bases_of_xdg() {
+        let base = |name: &str| Path::new("/home/ana").join(name);
+        let layout =
+            Layout::from_bases(&base(".local/share"), &base(".config"), &base(".cache"), &base(".local/state"));
+        let expect = [
+            "/home/ana/.local/share/govern/bin",
+            "/home/ana/.local/share/govern/launchers/all",
+            "/home/ana/.local/share/govern/launchers/installed",
+            "/home/ana/.local/share/govern/sdks/go1.22.4",
+            "/home/ana/.local/share/govern/records/go1.22.4.json",
+            "/home/ana/.local/share/govern/leases/go1.22.4.lease",
+            "/home/ana/.local/share/govern/leases/go1.22.4.lock",
+            "/home/ana/.local/share/govern/run/shim.sock",
+            "/home/ana/.local/share/govern/run/api.sock",
+            "/home/ana/.local/share/govern/daemon.lock",
+            "/home/ana/.local/share/govern/paths.toml",
+            "/home/ana/.config/govern/config.toml",
+            "/home/ana/.config/govern/overrides.toml",
+            "/etc/govern/config.toml",
+            "/home/ana/.cache/govern/downloads",
+            "/home/ana/.cache/govern/releases",
+            "/home/ana/.cache/govern/sumdb",
+            "/home/ana/.local/state/govern/sumdb",
+            "/home/ana/.local/state/govern/index.db",
+            "/home/ana/.local/state/govern/governd.log",
+        ];
+        assert_eq!(all(&layout), expect.map(PathBuf::from));
+    }
+
+    #[test]
+    fn one_directory_holds_everything_but_the_machines_settings() {
+        let layout = Layout::under(Path::new("/x"));
+        let paths = all(&layout);
+        let outside: Vec<_> = paths.iter().filter(|path| !path.starts_with("/x")).collect();
+        assert_eq!(outside, [Path::new("/etc/govern/config.toml")]);
+        let mut distinct = paths.clone();
+        distinct.sort();
+        distinct.dedup();
+        assert_eq!(distinct.len(), paths.len(), "no two things share a place");
+        assert_eq!(layout.bin(), Path::new("/x/bin"));
+        assert_eq!(layout.index(), Path::new("/x/state/index.db"));
+    }
+
+    #[test]
+    fn no_version_leads_out_of_its_directory() {
+        let layout = Layout::under(Path::new("/x"));
+        for text in ["1.22.4", "1.22.4-a.b_c", "1.22.4-x.lock", "1.9.2rc2"] {
+            let version = Version::parse(text).unwrap();
+            for (path, dir) in [
+                (layout.sdk(&version), layout.sdks()),
+                (layout.record(&version), layout.records()),
+                (layout.lease(&version), layout.leases()),
+                (layout.lock(&version), layout.leases()),
+            ] {
+                assert_eq!(path.parent(), Some(dir.as_path()), "{text}");
+            }
+        }
+    }
+}

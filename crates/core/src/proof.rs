@@ -229,3 +229,105 @@ pub enum LogRequired {
     /// A digest from the release list is enough.
     No,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Artifact, Evidence, Expected, Format, Log, LogRecord, LogRequired, Mismatch, Proof, Sha256};
+    use crate::platform::Platform;
+    use crate::version::Version;
+
+    const GOOD: Sha256 = Sha256([0xab; 32]);
+    const OTHER: Sha256 = Sha256([0xcd; 32]);
+
+    fn record(h1: &str) -> Log {
+        Log::Record(LogRecord { database: "sum.example".to_owned(), id: 7, tree_size: 9, h1: h1.to_owned() })
+    }
+
+    fn out_of_reach() -> Log {
+        Log::OutOfReach("no route".to_owned())
+    }
+
+    /// Judges 100 bytes with digest `GOOD` and module hash `h1:good`.
+    fn judge(size: Option<u64>, sha256: Option<Sha256>, log: Log, required: LogRequired) -> Result<Proof, Mismatch> {
+        let artifact = Artifact {
+            version: Version::parse("1.22.4").unwrap(),
+            platform: Platform::from_rust("linux", "x86_64"),
+            url: "https://example.com/go1.22.4.linux-amd64.tar.gz".to_owned(),
+            format: Format::TarGz,
+            size,
+            expected: Expected { sha256, log },
+        };
+        artifact.check(Evidence { size: 100, sha256: GOOD, h1: "h1:good".to_owned() }, required)
+    }
+
+    fn show(judgement: &Result<Proof, Mismatch>) -> String {
+        match judgement {
+            Err(mismatch) => format!("refused: {mismatch}"),
+            Ok(proof) => {
+                let digest = if proof.has_digest() { ", digest" } else { "" };
+                let log = proof.log().map_or(String::new(), |record| format!(", record {}", record.id));
+                let missing = proof.log_missing().map_or(String::new(), |why| format!(", no log: {why}"));
+                format!("{}{digest}{log}{missing}", proof.kind())
+            }
+        }
+    }
+
+    #[test]
+    fn an_archive_is_proven_by_all_that_must_hold_and_by_something() {
+        use LogRequired::{No, Yes};
+        let check = |size: Option<u64>, sha256: Option<Sha256>, log: Log, required: LogRequired, expect: &str| {
+            let judgement = judge(size, sha256, log, required);
+            assert_eq!(show(&judgement), expect);
+            if let Ok(proof) = judgement {
+                assert_eq!((proof.evidence().size, proof.evidence().h1.as_str()), (100, "h1:good"));
+            }
+        };
+        let short = "refused: it is 100 bytes long, 101 were promised";
+        let digest = format!("refused: its SHA-256 is {GOOD}, {OTHER} was promised");
+        let contradicts = "refused: its files hash to h1:good, sum.example has h1:evil";
+        let silent = "the checksum database has no record of this release";
+        let only_digest = format!("sha256, digest, no log: {silent}");
+        let no_record = format!("refused: nothing proves it: {silent}");
+
+        // The log agrees: nothing more is needed, and a digest that is there must agree too.
+        check(Some(100), Some(GOOD), record("h1:good"), No, "log, digest, record 7");
+        check(None, None, record("h1:good"), No, "log, record 7");
+        check(None, Some(GOOD), record("h1:good"), Yes, "log, digest, record 7");
+        check(None, None, record("h1:good"), Yes, "log, record 7");
+        check(Some(100), Some(OTHER), record("h1:good"), No, &digest);
+        check(Some(101), Some(GOOD), record("h1:good"), No, short);
+        // The log contradicts: nothing helps.
+        check(Some(100), Some(GOOD), record("h1:evil"), No, contradicts);
+        check(None, None, record("h1:evil"), No, contradicts);
+        check(Some(100), Some(GOOD), record("h1:evil"), Yes, contradicts);
+        check(None, None, record(""), No, "refused: its files hash to h1:good, sum.example has ");
+        // The log is out of reach: a digest is enough, unless the log is required.
+        check(Some(100), Some(GOOD), out_of_reach(), No, "sha256, digest, no log: no route");
+        check(None, Some(GOOD), out_of_reach(), No, "sha256, digest, no log: no route");
+        check(None, Some(GOOD), out_of_reach(), Yes, "refused: nothing proves it: no route");
+        check(Some(100), None, out_of_reach(), No, "refused: nothing proves it: no route");
+        check(Some(100), Some(OTHER), out_of_reach(), No, &digest);
+        // The log is silent: the same.
+        check(Some(100), Some(GOOD), Log::Silent, No, &only_digest);
+        check(Some(100), Some(GOOD), Log::Silent, Yes, &no_record);
+        check(Some(100), None, Log::Silent, No, &no_record);
+        check(None, None, Log::Silent, Yes, &no_record);
+        check(Some(99), Some(GOOD), Log::Silent, No, "refused: it is 100 bytes long, 99 were promised");
+    }
+
+    #[test]
+    fn a_digest_is_read_from_its_64_digits_alone() {
+        let text = GOOD.to_string();
+        assert_eq!(text, "ab".repeat(32));
+        assert_eq!(Sha256::from_hex(&text), Some(GOOD));
+        assert_eq!(Sha256::from_hex(&text.to_uppercase()), Some(GOOD));
+        assert_eq!(
+            Sha256::from_hex(&format!("00{}ff", "10".repeat(30))).map(|d| (d.0[0], d.0[1], d.0[31])),
+            Some((0, 16, 255))
+        );
+        for bad in ["", "ab", &text[1..], &format!("{text}a"), &"+f".repeat(32), &"g0".repeat(32), &"\u{e9}".repeat(32)]
+        {
+            assert_eq!(Sha256::from_hex(bad), None, "{bad}");
+        }
+    }
+}
