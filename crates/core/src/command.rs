@@ -177,6 +177,8 @@ fn package_at_version(args: &[&OsStr]) -> bool {
 mod tests {
     use std::ffi::OsString;
 
+    use proptest::prelude::*;
+
     use super::Command;
 
     fn parse(line: &str) -> Command {
@@ -237,5 +239,18 @@ mod tests {
     fn a_plus_word_is_the_first_argument_only() {
         assert_eq!(parse("+1.22.4 build").plus.as_deref(), Some("1.22.4"));
         assert_eq!(parse("build +1.22.4").plus, None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_makes_the_reader_panic(
+            line in proptest::collection::vec("(-C|--C=|\\+|install|run|mod|edit|-x|--|-tags|a@b|.{0,4})", 0..6),
+        ) {
+            let args: Vec<OsString> = line.iter().map(OsString::from).collect();
+            let command = Command::parse(&args);
+            prop_assert_eq!(command.plus.is_some(), line.first().is_some_and(|word| word.starts_with('+')));
+            prop_assert!(!command.package_at_version || line.iter().any(|word| word.contains('@')));
+            prop_assert!(command.chdir.is_none() || line.iter().any(|word| word.contains("-C")));
+        }
     }
 }

@@ -36,6 +36,8 @@ fn trim(bytes: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::scan;
 
     #[test]
@@ -59,5 +61,19 @@ mod tests {
         check("golang 1.2\ngoogle.golang.org/x v1\n", "go", None);
         check("go", "go", None);
         check("", "go", None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_file_makes_the_scan_panic(text in proptest::collection::vec(any::<u8>(), 0..200), near in "(go|toolchain)[ \t/\u{85}\u{3000}1.x\n]{0,20}") {
+            for text in [text.as_slice(), near.as_bytes()] {
+                for key in ["go", "toolchain"] {
+                    if let Some(line) = scan(text, key) {
+                        prop_assert!(!line.value.contains("//") && !line.value.contains('\n'));
+                        prop_assert_eq!(line.value.trim(), &line.value);
+                    }
+                }
+            }
+        }
     }
 }

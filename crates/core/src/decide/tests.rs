@@ -176,6 +176,10 @@ fn check(world: impl Borrow<World>, expect: &str) {
         assert_eq!(winners.len(), 1, "one wish wins: {:?}", decision.seen);
         assert_eq!((winners[0].rank, &winners[0].origin), (decision.rank, &decision.origin));
         assert!(decision.seen.is_sorted_by_key(|seen| seen.rank), "in order of rank: {:?}", decision.seen);
+        // The safe floor holds for what a checkout wishes, and for nobody else. Rank 1 has a table of its own.
+        if let (Target::Install(install), 2..) = (&decision.target, decision.rank) {
+            assert_eq!(install.by_repository, matches!(decision.rank, 5 | 6), "{install:?}");
+        }
     }
 }
 
