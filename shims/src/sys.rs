@@ -30,7 +30,6 @@ pub(crate) struct Errno(pub(crate) i32);
 /// Those that are told apart here; they have the same numbers on every Unix.
 impl Errno {
     pub(crate) const ENOENT: Errno = Errno(2);
-    pub(crate) const EINTR: Errno = Errno(4);
     pub(crate) const E2BIG: Errno = Errno(7);
     pub(crate) const ENOEXEC: Errno = Errno(8);
     pub(crate) const ENOMEM: Errno = Errno(12);

@@ -241,11 +241,12 @@ pub(crate) fn send_all(socket: &Descriptor, bytes: &[u8]) -> Option<()> {
 }
 
 /// Receives what is there, waiting for it no longer than the timeout. Zero at the end of the stream.
-pub(crate) fn receive(socket: &Descriptor, buffer: &mut [u8], timeout: Duration) -> Result<usize, Errno> {
+pub(crate) fn receive(socket: &Descriptor, buffer: &mut [u8], timeout: Duration) -> Option<usize> {
     const SO_RCVTIMEO: usize = 20;
-    set_timeout(socket, SO_RCVTIMEO, timeout).ok_or(Errno::EINVAL)?;
+    set_timeout(socket, SO_RCVTIMEO, timeout)?;
     // SAFETY: the kernel writes no more than the slice's length.
     unsafe { call(number::RECVFROM, [socket.word(), buffer.as_mut_ptr().expose_provenance(), buffer.len(), 0, 0, 0]) }
+        .ok()
 }
 
 /// Takes a shared lock on a file, on a descriptor that the next program inherits.

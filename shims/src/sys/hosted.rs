@@ -233,14 +233,10 @@ pub(crate) fn send_all(socket: &Descriptor, bytes: &[u8]) -> Option<()> {
 }
 
 /// Receives what is there, waiting for it no longer than the timeout. Zero at the end of the stream.
-pub(crate) fn receive(socket: &Descriptor, buffer: &mut [u8], timeout: Duration) -> Result<usize, Errno> {
+pub(crate) fn receive(socket: &Descriptor, buffer: &mut [u8], timeout: Duration) -> Option<usize> {
     // SAFETY: `socket` stays the owner: the stream is forgotten.
     let mut stream = mem::ManuallyDrop::new(unsafe { UnixStream::from_raw_fd(socket.0.as_raw_fd()) });
-    stream.set_read_timeout(Some(timeout)).and_then(|()| stream.read(buffer)).map_err(|error| errno(&error))
-}
-
-fn errno(error: &io::Error) -> Errno {
-    error.raw_os_error().map_or(Errno::EINVAL, Errno)
+    stream.set_read_timeout(Some(timeout)).and_then(|()| stream.read(buffer)).ok()
 }
 
 /// Takes a shared lock on a file, on a descriptor that the next program inherits.
@@ -271,7 +267,7 @@ pub(crate) fn become_program(program: Text<'_>, arguments: &List<'_>, environmen
     }
     // SAFETY: lists of Texts, each ended by a null; a Text ends with a zero.
     unsafe { execve(program.as_ptr(), arguments.as_ptr().cast(), environment.as_ptr().cast()) };
-    errno(&io::Error::last_os_error())
+    io::Error::last_os_error().raw_os_error().map_or(Errno::EINVAL, Errno)
 }
 
 /// Writes to stderr, as far as that goes.

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use govern_wire::{MAX_ARGUMENTS, RunWriter};
 
@@ -153,7 +154,12 @@ fn an_answer_may_come_in_pieces() {
         let answer = home.run(|w| w);
         let _daemon = Daemon::doing(&home, move |mut stream| {
             let asked = hear(&mut stream);
-            answer.iter().for_each(|byte| stream.write_all(&[*byte]).unwrap());
+            stream.set_read_timeout(Some(Duration::from_millis(4))).unwrap();
+            // Half a header, half a frame, the rest; the shim, which has asked all that it will, hears each by itself.
+            for piece in [&answer[..5], &answer[5..40], &answer[40..]] {
+                let _ = stream.read(&mut [0]);
+                let _ = stream.write_all(piece);
+            }
             asked
         });
         home.report_of_sdk(&mut home.command("bin/go"))?;

@@ -157,7 +157,7 @@ fn a_daemon_that_hangs_or_dawdles_is_not_waited_for() {
         check_fallback(&home, "no answer");
         let took = start.elapsed();
         // Far above 50 ms, for a busy machine; far below any other time-out.
-        assert!(took > Duration::from_millis(40) && took < Duration::from_secs(2), "{took:?}");
+        assert!(took > Duration::from_millis(35) && took < Duration::from_secs(2), "{took:?}");
         daemon.asked();
 
         // One byte each 5 ms would take twenty minutes.
