@@ -15,6 +15,9 @@ use crate::text::{Arena, List, ListBuilder, Text, decimal};
 /// worst, and lets one more pass.
 const DEADLINE: Duration = Duration::from_millis(40);
 
+/// The least that a socket waits.
+const GLANCE: Duration = Duration::from_micros(1);
+
 /// Exit status: `govern` failed, here by not being there.
 const FAILED: i32 = 125;
 
@@ -127,9 +130,11 @@ fn ask(process: &Process, home: &Home<'_>, space: &mut Arena<'static>) -> Option
     sys::send_all(&socket, question)?;
     space.fill(|buffer| {
         let mut len = 0;
+        // A look at least: what took the time may have been this process, waiting for a processor.
+        let mut wait = clock.left(DEADLINE).unwrap_or(GLANCE);
         loop {
             // An interruption (stopped and continued meanwhile) is no reason to start over: `govern` knows as much.
-            match sys::receive(&socket, buffer.get_mut(len..)?, clock.left(DEADLINE)?)? {
+            match sys::receive(&socket, buffer.get_mut(len..)?, wait)? {
                 0 => return None,
                 received => len += received,
             }
@@ -137,6 +142,7 @@ fn ask(process: &Process, home: &Home<'_>, space: &mut Arena<'static>) -> Option
             if whole.is_some_and(|whole| whole <= len) {
                 return Some(len);
             }
+            wait = clock.left(DEADLINE)?;
         }
     })
 }
