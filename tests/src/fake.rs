@@ -19,13 +19,14 @@ use crate::wheels::{Member, write_tarball};
 /// that status; `go hold` says `holding` and runs until its standard input ends; everything else is told back.
 const SCRIPT: &str = r#"#!/bin/sh
 # A stand-in for @TOOL@ of @VERSION@.
-root=$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd -P)
+# The shell alone: it must run without PATH.
+root=$(CDPATH= cd -- "${0%/*}/.." && pwd -P)
 case "@TOOL@ $1 $2" in
     "go version "*) echo "go version @VERSION@ @PLATFORM@"; exit ;;
     "go env GOROOT") echo "$root"; exit ;;
     "go env GOVERSION") echo "@VERSION@"; exit ;;
     "go exit "*) exit "$2" ;;
-    "go hold "*) echo holding; cat >/dev/null; exit ;;
+    "go hold "*) echo holding; while read -r _; do :; done; exit ;;
 esac
 echo "tool: @TOOL@ @VERSION@"
 echo "directory: $(pwd)"

@@ -191,6 +191,11 @@ impl Drop for TestHome {
         // No daemon, no harm: a daemon that nobody stops outlives the test.
         let stopped = self.govern(["daemon", "stop"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
         stopped.ok();
+        // One that a `go` started just now does not answer yet. Without its program no more of them can follow.
+        fs::remove_dir_all(self.layout.bin()).ok();
+        for process in processes_of(self.directory.path()) {
+            Command::new("kill").args(["-9", &process]).status().ok();
+        }
         // SDKs are read-only, and so are their directories.
         make_writable(self.directory.path()).ok();
     }
@@ -230,6 +235,16 @@ fn shims() -> PathBuf {
         .expect("cargo runs");
     assert!(output.status.success(), "the shims do not build\n{}", String::from_utf8_lossy(&output.stderr));
     target.join("shim")
+}
+
+/// The numbers of the processes whose program or working directory lies below `directory`; none where there is no
+/// `/proc` to ask.
+fn processes_of(directory: &Path) -> Vec<String> {
+    let Ok(all) = fs::read_dir("/proc") else { return Vec::new() };
+    let is_below = |link: PathBuf| fs::read_link(link).is_ok_and(|target| target.starts_with(directory));
+    let ours =
+        all.flatten().filter(|process| is_below(process.path().join("exe")) || is_below(process.path().join("cwd")));
+    ours.filter_map(|process| process.file_name().into_string().ok()).collect()
 }
 
 fn make_writable(directory: &Path) -> io::Result<()> {

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -27,6 +27,8 @@ pub enum Fault {
     WrongChecksum,
     /// The list promises another length.
     WrongSize,
+    /// The byte at this offset of the file is another, under the right digest and length.
+    Flip(u64),
     /// The connection ends at this offset of the file; a request for what comes after it is served.
     Cut(u64),
     /// The answer stops before this offset of the file until the gate is opened.
@@ -220,7 +222,8 @@ impl State {
             lock(&self.counts).entry(request.path().to_owned()).or_default().1 += most;
             Ok(most)
         };
-        http::send_file(stream, request, &mut File::open(&archive.path)?, &tag, piece)
+        let flip = if let Some(Fault::Flip(at)) = fault { Some(at) } else { None };
+        http::send_file(stream, request, &mut Flipped { file: File::open(&archive.path)?, flip }, &tag, piece)
     }
 
     /// The list, newest release first. Without `all` the newest stable patch of the two newest families.
@@ -275,6 +278,30 @@ fn digest(path: &Path) -> io::Result<(String, u64)> {
     let mut hash = Sha256::new();
     let size = io::copy(&mut File::open(path)?, &mut HashWriter(&mut hash))?;
     Ok((hex(&hash.finalize()), size))
+}
+
+/// A file of which one byte reads as another.
+struct Flipped {
+    file: File,
+    flip: Option<u64>,
+}
+
+impl Read for Flipped {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let start = self.file.stream_position()?;
+        let got = self.file.read(buffer)?;
+        let at = self.flip.and_then(|at| at.checked_sub(start)).and_then(|at| usize::try_from(at).ok());
+        if let Some(byte) = at.and_then(|at| buffer[..got].get_mut(at)) {
+            *byte ^= 0xff;
+        }
+        Ok(got)
+    }
+}
+
+impl Seek for Flipped {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
 }
 
 struct HashWriter<'a>(&'a mut Sha256);

@@ -124,6 +124,10 @@ fn faults_hit_the_archive_they_are_meant_for_until_healed() {
     mirror.inject(ARCHIVE, Fault::Cut(50));
     assert_eq!(ask(&mirror, PATH, "").body, &bytes[..50]);
     assert_eq!(ask(&mirror, PATH, "Range: bytes=50-\r\n").body, &bytes[50..], "a second try gets on");
+    mirror.inject(ARCHIVE, Fault::Flip(50));
+    let flipped = ask(&mirror, PATH, "Range: bytes=40-\r\n").body;
+    let differ: Vec<usize> = (40..bytes.len()).filter(|at| flipped[at - 40] != bytes[*at]).collect();
+    assert_eq!(differ, [50]);
     mirror.inject(ARCHIVE, Fault::Refuse("503 Service Unavailable"));
     assert_eq!(ask(&mirror, PATH, "").status, 503);
     assert_eq!(ask(&mirror, "/dl/go1.21.13.linux-amd64.tar.gz", "").status, 200);
