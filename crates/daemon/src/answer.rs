@@ -1,0 +1,128 @@
+//! One question of a shim, from its bytes to the bytes of the answer. Names a program that is there, or sends the shim
+//! to `govern`, which installs, explains and looks further down PATH: nothing here waits for anything but the disk.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use govern_core::decide::{Launchers, Question, Target, Tool};
+use govern_core::vars::Vars;
+use govern_core::version::Version;
+use govern_engine::{Decided, Engine};
+use govern_wire::{self as wire, Answer, BufferFull, RunWriter};
+
+use crate::answered::Answered;
+
+/// An answer, ready to be sent.
+#[derive(Debug)]
+pub(crate) struct Reply<'b> {
+    /// The bytes.
+    pub(crate) frame: &'b [u8],
+    /// The shim is sent to `govern`.
+    pub(crate) is_fallback: bool,
+    /// What to take note of once the bytes are sent.
+    pub(crate) answered: Option<Answered>,
+}
+
+/// Answers a question. Whatever cannot be answered is `govern`'s to explain.
+pub(crate) fn answer<'b>(engine: &Engine, frame: &[u8], buffer: &'b mut [u8]) -> Reply<'b> {
+    let (question, cwd) = match read(frame) {
+        Ok(read) => read,
+        Err(fault) => {
+            tracing::debug!(fault, "a question cannot be understood");
+            return fallback(buffer, None);
+        }
+    };
+    let decided = match engine.decide(&question, &cwd) {
+        Ok(decided) => decided,
+        Err(error) => {
+            tracing::debug!(%error, ?cwd, "no decision");
+            return fallback(buffer, None);
+        }
+    };
+    let program = match &decided.decision.target {
+        Target::Sdk(version) => program(engine, version, &question.tool),
+        Target::Install(_) | Target::PathGo { .. } => None,
+    };
+    let len = program.and_then(|program| run(engine, &program, &decided, buffer).ok());
+    tracing::debug!(dir = ?decided.dir, target = ?decided.decision.target, "asked");
+    let answered = Answered { cwd, vars: question.vars, decided };
+    match len {
+        Some(len) => Reply { frame: &buffer[..len], is_fallback: false, answered: Some(answered) },
+        None => fallback(buffer, Some(answered)),
+    }
+}
+
+/// The answer that sends the shim to `govern`.
+pub(crate) fn fallback(buffer: &mut [u8], answered: Option<Answered>) -> Reply<'_> {
+    let frame = Answer::encode_fallback(buffer).expect("a buffer for every frame has room for the shortest");
+    Reply { frame, is_fallback: true, answered }
+}
+
+/// Reads a question, and the directory that it is asked in.
+fn read(frame: &[u8]) -> Result<(Question, PathBuf), String> {
+    let question = wire::Question::decode(frame).map_err(|fault| fault.to_string())?;
+    let tool = match question.tool {
+        wire::Tool::Go => Tool::Go,
+        wire::Tool::Gofmt => Tool::Gofmt,
+        wire::Tool::Launcher(name) => {
+            let name = str::from_utf8(name).map_err(|_| "the launcher's name is no version".to_owned())?;
+            Tool::Launcher(Version::parse(name).map_err(|fault| fault.to_string())?)
+        }
+    };
+    let mut vars = Vars::default();
+    for (name, value) in question.variables() {
+        if let Ok(name) = str::from_utf8(name) {
+            vars.set(name, OsStr::from_bytes(value));
+        }
+    }
+    let args = question.arguments().map(|arg| OsStr::from_bytes(arg).to_owned()).collect();
+    let cwd = PathBuf::from(OsStr::from_bytes(question.cwd));
+    Ok((Question { tool, args, vars }, cwd))
+}
+
+/// What is to be run, and what is to be locked meanwhile.
+struct Program {
+    goroot: PathBuf,
+    path: PathBuf,
+    lease: PathBuf,
+}
+
+/// The program of an installed SDK, and its lease. `None` when the SDK is on its way out.
+fn program(engine: &Engine, version: &Version, tool: &Tool) -> Option<Program> {
+    let goroot = engine.goroot(version);
+    let lease = engine.layout().lease(version);
+    // The shim opens the file and makes none. Taking a lease makes it.
+    if !lease.exists() {
+        engine.lease(version).inspect_err(|error| tracing::debug!(%error, "no lease")).ok()?;
+    }
+    Some(Program { path: goroot.join("bin").join(tool.program()), goroot, lease })
+}
+
+fn run(engine: &Engine, program: &Program, decided: &Decided, buffer: &mut [u8]) -> Result<usize, BufferFull> {
+    let bytes = |path: &Path| path.as_os_str().as_bytes().to_owned();
+    let edits = &decided.decision.edits;
+    let mut writer = RunWriter::new(buffer, &bytes(&program.path), Some(&bytes(&program.lease)))?;
+    let dropped = u32::try_from(decided.decision.drop_args).map_err(|_| BufferFull)?;
+    if dropped > 0 {
+        writer = writer.drop_arguments(dropped)?;
+    }
+    for (name, value) in &edits.set {
+        writer = writer.set(name.as_bytes(), value.as_bytes())?;
+    }
+    if edits.set_goroot {
+        writer = writer.set(b"GOROOT", &bytes(&program.goroot))?;
+    }
+    for name in &edits.unset {
+        writer = writer.unset(name.as_bytes())?;
+    }
+    let launchers = bytes(&match edits.launchers {
+        Launchers::All => engine.layout().launchers_all(),
+        Launchers::Installed => engine.layout().launchers_installed(),
+    });
+    // PATH has no way to write a directory with a colon.
+    if !launchers.contains(&b':') {
+        writer = writer.append_path(&launchers)?;
+    }
+    Ok(writer.finish()?.len())
+}

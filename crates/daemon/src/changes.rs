@@ -1,0 +1,115 @@
+//! The engine's verbs as jobs, for the API and for the watcher. Tells the index what a job has changed.
+
+use std::sync::Arc;
+
+use govern_api::body::JobEvent;
+use govern_api::problem::Problem;
+use govern_core::decide::{Install, Kind, Question, Target, Tool};
+use govern_core::spec::Spec;
+use govern_core::vars::Vars;
+use govern_core::version::Version;
+use govern_engine::{Engine, Wish};
+use tokio::task;
+
+use crate::answered::Answered;
+use crate::index::Index;
+use crate::jobs::{Jobs, Started, Verb};
+
+/// Starts changes.
+#[derive(Clone, Debug)]
+pub(crate) struct Changes {
+    /// Does the work.
+    pub(crate) engine: Engine,
+    /// Keeps the jobs.
+    pub(crate) jobs: Arc<Jobs>,
+    /// Is told of what changed.
+    pub(crate) index: Index,
+    /// The daemon's own variables.
+    pub(crate) vars: Vars,
+}
+
+impl Changes {
+    /// Installs the release that a wish means, or joins whoever does.
+    pub(crate) async fn install(&self, wish: &Wish, vars: Vars) -> Result<Started, Problem> {
+        let wanted_by = wish.wanted_by.clone();
+        let problem = move |error: govern_engine::Error| {
+            let problem = Problem::from(error.report());
+            Problem { wanted_by: problem.wanted_by.or(wanted_by), ..problem }
+        };
+        let version = self.engine.resolve(wish, &vars).await.map_err(problem.clone())?;
+        let (engine, index, wanted) = (self.engine.clone(), self.index.clone(), version.clone());
+        self.jobs.start(Verb::Install, &version, |job| async move {
+            let installed = engine.install(&wanted, &vars, job).await.map_err(problem)?;
+            index.rescan();
+            Ok(JobEvent::Done {
+                version: installed.sdk.version.toolchain(),
+                goroot: Some(installed.sdk.goroot.as_path().into()),
+                already: installed.already,
+                freed: None,
+            })
+        })
+    }
+
+    /// Removes an SDK, or joins whoever does.
+    pub(crate) fn remove(&self, version: &Version) -> Result<Started, Problem> {
+        let (engine, index, unwanted) = (self.engine.clone(), self.index.clone(), version.clone());
+        self.jobs.start(Verb::Remove, version, |_| async move {
+            let removed = engine.remove(&unwanted).await;
+            // Also when it failed: it may have got half-way.
+            index.rescan();
+            let removed = removed.map_err(|error| Problem::from(error.report()))?;
+            let version = unwanted.toolchain();
+            Ok(JobEvent::Done { version, goroot: None, already: false, freed: Some(removed.bytes) })
+        })
+    }
+
+    /// Decides anew where a pin may have changed, and installs what it wishes for, if it would be installed on the
+    /// next `go` anyway. Only an exact pin says for sure which release that is. Blocks for the disk.
+    pub(crate) fn foresee(&self, answered: &Answered) {
+        let question = Question { tool: Tool::Go, args: Vec::new(), vars: answered.vars.clone() };
+        let Ok(decided) = self.engine.decide(&question, &answered.cwd) else { return };
+        let (Target::Install(wanted), Kind::Pin) = (decided.decision.target, decided.decision.kind) else { return };
+        let Install { spec: spec @ Spec::Exact(_), floor, by_repository, .. } = wanted else { return };
+        let vars = self.with_own(&answered.vars);
+        if !self.engine.settings(&vars).is_ok_and(|settings| settings.auto_install && !settings.offline) {
+            return;
+        }
+        let wanted_by = Some(decided.decision.origin.to_string());
+        let wish = Wish { spec, at_least: floor, by_repository, wanted_by };
+        let changes = self.clone();
+        self.jobs.consider(async move {
+            match changes.install(&wish, vars).await {
+                Ok(Started { job, joined }) => {
+                    tracing::info!(version = %job.version, joined, wanted_by = wish.wanted_by, "installed ahead");
+                }
+                Err(problem) => tracing::info!(spec = %wish.spec, title = problem.title, "not installed ahead"),
+            }
+        });
+    }
+
+    /// A shim's variables, and our own of those that shims do not tell: proxies and sources.
+    fn with_own(&self, told: &Vars) -> Vars {
+        let mut vars = told.clone();
+        for (name, value) in self.vars.iter().filter(|(name, _)| !govern_wire::VARIABLES.contains(name)) {
+            vars.set(name, value);
+        }
+        vars
+    }
+}
+
+/// Does blocking work where it may block; a panic is told as what it is.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    match task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(_) => Err(bug()),
+    }
+}
+
+/// What is told of a panic.
+pub(crate) fn bug() -> Problem {
+    let report =
+        govern_core::problem::Report::new(govern_core::problem::Code::Failure, "govern has a bug: a worker panicked");
+    report.hint("govern daemon logs").into()
+}
