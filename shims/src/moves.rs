@@ -38,8 +38,8 @@ pub(crate) struct Process {
 
 /// All the memory there is: zeros, of which the kernel gives only the pages that are touched.
 ///
-/// Each page touched costs a fault, more than all system calls but the two that switch to the daemon. So the first
-/// move's table is small and lies in one page with the beginning of its space, which is all that most calls use.
+/// Each page touched costs a fault, which on a virtual machine is dearer than most system calls. So the first move's
+/// table is small and lies in one page with the beginning of its space, which is all that most calls use.
 #[repr(C, align(4096))]
 pub(crate) struct Scratch {
     first: Memory<{ 512 * 1024 }>,
