@@ -1,6 +1,6 @@
 //! The environment variables that govern reads, as a value. The mains fill it once; nobody below reads the real one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 
 /// Every variable that govern ever looks at. Whatever is not here never reaches govern.
@@ -56,11 +56,15 @@ pub const READ: &[&str] = &[
 pub struct Vars(BTreeMap<&'static str, OsString>);
 
 impl Vars {
-    /// Picks the known names from an environment, for a main.
+    /// Picks the known names from an environment, for a main. Of a name that stands there twice, the first counts, as
+    /// in Go and in the C library.
     pub fn collect(environment: impl Iterator<Item = (OsString, OsString)>) -> Vars {
+        let mut seen = BTreeSet::new();
         let mut vars = Vars::default();
         for (name, value) in environment {
-            if let Some(name) = name.to_str() {
+            if let Some(name) = name.to_str()
+                && seen.insert(name.to_owned())
+            {
                 vars.set(name, value);
             }
         }
@@ -105,6 +109,13 @@ mod tests {
     #[test]
     fn names_are_sorted_so_that_they_can_be_searched() {
         assert!(READ.is_sorted(), "{READ:?}");
+    }
+
+    #[test]
+    fn of_two_values_the_first_counts() {
+        let pairs = [("GOPROXY", "a"), ("GOPROXY", "b"), ("GOSUMDB", ""), ("GOSUMDB", "c")];
+        let vars = Vars::collect(pairs.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+        assert_eq!((vars.text("GOPROXY"), vars.text("GOSUMDB")), (Some("a"), None));
     }
 
     #[test]
