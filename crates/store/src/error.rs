@@ -225,3 +225,50 @@ impl fmt::Display for Space {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::{Path, PathBuf};
+
+    use govern_core::version::Version;
+    use rustix::io::Errno;
+
+    use super::Error;
+
+    fn version() -> Version {
+        Version::parse("1.22.4").unwrap()
+    }
+
+    fn source() -> io::Error {
+        io::Error::from(io::ErrorKind::Other)
+    }
+
+    #[test]
+    fn each_trouble_with_the_disk_has_a_message_of_its_own() {
+        let message = |errno: Errno| Error::io("write", Path::new("/nowhere/x"), errno).to_string();
+        assert!(message(Errno::NOSPC).starts_with("no space left for /nowhere/x: "), "{}", message(Errno::NOSPC));
+        assert_eq!(message(Errno::DQUOT), "the disk quota is used up, no room for /nowhere/x");
+        assert_eq!(message(Errno::ROFS), "cannot write /nowhere/x: its file system is read-only");
+        assert!(message(Errno::ACCESS).starts_with("no permission to write /nowhere/x: / belongs to user "));
+        assert_eq!(message(Errno::IO), "cannot write /nowhere/x");
+    }
+
+    #[test]
+    fn a_full_disk_is_told_in_numbers() {
+        let full =
+            |free, inodes| Error::NoSpace { path: PathBuf::from("/x"), needed: None, free, inodes, source: source() };
+        assert_eq!(full(41 << 20, false).to_string(), "no space left for /x: 41 MiB are free");
+        assert_eq!(full(41 << 20, true).to_string(), "no space left for /x: its file system has no inode left");
+        let message = full(41 << 20, false).with_need((312 << 20) - 1).to_string();
+        assert_eq!(message, "no space left for /x: 312 MiB are needed, 41 MiB are free");
+    }
+
+    #[test]
+    fn users_are_named_and_cannot_write_on_the_terminal() {
+        let pids = vec![(7, "go build ./...".to_owned()), (9, "\u{1b}[2J".to_owned())];
+        let error = Error::InUse { version: version(), pids };
+        assert_eq!(error.to_string(), "go1.22.4 is in use by process 7 (go build ./...), process 9 (\\u{1b}[2J)");
+        assert_eq!(Error::InUse { version: version(), pids: vec![] }.to_string(), "go1.22.4 is in use");
+    }
+}

@@ -5,13 +5,9 @@ use std::io::{self, BufRead as _, BufReader, Read};
 use flate2::bufread::GzDecoder;
 use govern_core::proof;
 
+use crate::plan::{MAX_RATIO, RATIO_FREE};
 use crate::refusal::Refusal;
 use crate::unpack::{BUFFER, Fault, Tap, refuse};
-
-/// How much may come out for each byte that went in; an SDK has 3 to 4, its worst single file 780.
-const MAX_RATIO: u64 = 100;
-/// What may come out before the ratio counts.
-const RATIO_FREE: u64 = 16 << 20;
 
 /// The bytes inside a gzip file. Errors are the caller's own, or carry a [`Refusal`].
 pub(crate) struct Gunzip<'a> {
@@ -55,5 +51,35 @@ impl Read for Gunzip<'_> {
             return Err(refuse(Refusal::Bomb(MAX_RATIO)));
         }
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::Gunzip;
+    use crate::refusal::Refusal;
+    use crate::unpack::Fault;
+
+    #[test]
+    fn an_archive_that_does_not_end_is_cut_off() {
+        let mut gz = GzEncoder::new(Vec::new(), Compression::none());
+        gz.write_all(&vec![7; 1 << 20]).unwrap();
+        let archive = gz.finish().unwrap();
+        let unpack = |limit: usize| {
+            let mut bytes = &archive[..];
+            let mut stream = Gunzip::new(&mut bytes, limit as u64);
+            stream.read_to_end(&mut Vec::new()).map_err(Fault::from).and_then(|_| stream.finish())
+        };
+        assert!(unpack(archive.len()).is_ok());
+        let limit = archive.len() - 1;
+        match unpack(limit) {
+            Err(Fault::Refused { reason, .. }) => assert_eq!(reason, Refusal::ArchiveTooLarge(limit as u64)),
+            other => panic!("{other:?}"),
+        }
     }
 }

@@ -10,6 +10,7 @@
 
 mod disk;
 mod error;
+mod facts;
 mod gunzip;
 mod h1;
 mod holders;
@@ -28,14 +29,10 @@ mod walk;
 mod zip;
 
 use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt as _;
 
 use govern_core::layout::Layout;
-use govern_core::platform::Platform;
-use govern_core::sdk::{Sdk, SdkFacts};
+use govern_core::sdk::Sdk;
 use govern_core::version::Version;
-use rustix::fs::FileType;
 
 pub use crate::error::Error;
 use crate::error::at;
@@ -91,63 +88,8 @@ impl Store {
         (has_go && self.has_tree(version)).then(|| Sdk { version: version.clone(), goroot })
     }
 
-    /// What is known of one SDK, from its record without the manifest. Where the record is gone, from the tree.
-    ///
-    /// # Errors
-    /// When it is not installed, or the record or the tree cannot be read.
-    pub fn facts(&self, version: &Version) -> Result<SdkFacts, Error> {
-        let sdk = self.sdk(version).ok_or_else(|| Error::NotInstalled { version: version.clone() })?;
-        let Some(record) = record::load_header(&self.layout.record(version))? else { return facts_of_tree(sdk) };
-        let proof_note = match (&record.proof.log, &record.proof.log_missing) {
-            (Some(log), _) => format!("record {} of {}", log.id, log.database),
-            (None, Some(reason)) => reason.clone(),
-            (None, None) => "no word about the checksum database".to_owned(),
-        };
-        Ok(SdkFacts {
-            sdk,
-            platform: record.platform(),
-            source: record.source,
-            proof: record.proof.kind,
-            proof_note,
-            size: record.size,
-            files: record.files,
-            installed_at: record.installed_at,
-        })
-    }
-
     /// Whether a directory, and no link to one, has the name of the version.
     fn has_tree(&self, version: &Version) -> bool {
         fs::symlink_metadata(self.layout.sdk(version)).is_ok_and(|root| root.is_dir())
     }
-}
-
-/// What a tree says of itself when nobody kept a record.
-fn facts_of_tree(sdk: Sdk) -> Result<SdkFacts, Error> {
-    let goroot = sdk.goroot.clone();
-    let (mut size, mut files) = (0, 0);
-    walk::walk(walk::open_root(&goroot)?, &goroot, &mut |found| {
-        if found.kind() == FileType::RegularFile {
-            files += 1;
-            size += u64::try_from(found.stat.st_size).unwrap_or(0);
-        }
-        Ok(())
-    })?;
-    // The tools lie in `pkg/tool/linux_amd64`.
-    let tools = goroot.join("pkg/tool");
-    let names = fs::read_dir(&tools).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(at("list", &tools))?;
-    let platform = names.iter().find_map(|entry| {
-        let name = entry.file_name().into_string().ok()?;
-        name.split_once('_').map(|(os, arch)| Platform { os: os.to_owned(), arch: arch.to_owned() })
-    });
-    let root = fs::symlink_metadata(&goroot).map_err(at("look at", &goroot))?;
-    Ok(SdkFacts {
-        sdk,
-        platform: platform.unwrap_or(Platform { os: "unknown".to_owned(), arch: "unknown".to_owned() }),
-        source: String::new(),
-        proof: "none".to_owned(),
-        proof_note: "its record is gone".to_owned(),
-        size,
-        files,
-        installed_at: u64::try_from(root.mtime()).unwrap_or(0),
-    })
 }

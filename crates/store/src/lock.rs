@@ -131,7 +131,8 @@ pub(crate) fn open_lease(path: &Path) -> Result<File, Error> {
     File::open(path).or_else(|_| open_lock(path))
 }
 
-fn open_lock(path: &Path) -> Result<File, Error> {
+/// Opens the file of a lock, and makes it if need be.
+pub(crate) fn open_lock(path: &Path) -> Result<File, Error> {
     OpenOptions::new()
         .read(true)
         .write(true)

@@ -17,6 +17,11 @@ pub(crate) const MAX_ARCHIVE: u64 = 500 << 20;
 pub(crate) const MAX_TREE: u64 = 1 << 30;
 /// The most entries; real ones have 11,000 to 17,000.
 pub(crate) const MAX_ENTRIES: u32 = 60_000;
+/// How many bytes may come out for each byte that went in. A whole SDK has 3 to 4; single files of it have up to 800,
+/// but are small: the largest beyond 100 has 3 MB.
+pub(crate) const MAX_RATIO: u64 = 100;
+/// How many bytes may come out before the ratio counts.
+pub(crate) const RATIO_FREE: u64 = 16 << 20;
 
 /// A file that may be written.
 #[derive(Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use govern_core::platform::Platform;
-use govern_core::proof::{Format, Proof, Sha256};
+use govern_core::proof::{Evidence, Format, Proof, Sha256};
 use govern_core::version::Version;
 use serde::{Deserialize, Serialize};
 
@@ -73,13 +73,13 @@ pub(crate) struct RecordedProof {
     pub(crate) log: Option<RecordedLog>,
     /// Why there is no `log`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) log_missing: Option<String>,
+    log_missing: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct RecordedLog {
-    pub(crate) database: String,
-    pub(crate) id: u64,
+    database: String,
+    id: u64,
     tree_size: u64,
 }
 
@@ -102,9 +102,37 @@ pub(crate) struct Subject<'a> {
     pub(crate) files: &'a [TreeFile],
 }
 
+impl RecordedProof {
+    pub(crate) fn new(proof: &Proof) -> RecordedProof {
+        let evidence = proof.evidence();
+        let log = proof.log();
+        RecordedProof {
+            kind: proof.kind().to_owned(),
+            sha256: evidence.sha256,
+            sha256_listed: proof.has_digest(),
+            size: evidence.size,
+            h1: evidence.h1.clone(),
+            log: log.map(|log| RecordedLog { database: log.database.clone(), id: log.id, tree_size: log.tree_size }),
+            log_missing: proof.log_missing().map(str::to_owned),
+        }
+    }
+
+    pub(crate) fn evidence(&self) -> Evidence {
+        Evidence { size: self.size, sha256: self.sha256, h1: self.h1.clone() }
+    }
+
+    /// One line for a person: which record of which log, or why there is none.
+    pub(crate) fn note(&self) -> String {
+        match (&self.log, &self.log_missing) {
+            (Some(log), _) => format!("record {} of {}", log.id, log.database),
+            (None, Some(reason)) => reason.clone(),
+            (None, None) => "no word about the checksum database".to_owned(),
+        }
+    }
+}
+
 impl Record {
     pub(crate) fn new(subject: &Subject<'_>, source: &str, proof: &Proof, installed_at: u64) -> Record {
-        let evidence = proof.evidence();
         Record {
             schema: SCHEMA,
             version: subject.version.to_string(),
@@ -116,19 +144,7 @@ impl Record {
             },
             go_version: subject.go_version.to_owned(),
             source: source.to_owned(),
-            proof: RecordedProof {
-                kind: proof.kind().to_owned(),
-                sha256: evidence.sha256,
-                sha256_listed: proof.has_digest(),
-                size: evidence.size,
-                h1: evidence.h1.clone(),
-                log: proof.log().map(|log| RecordedLog {
-                    database: log.database.clone(),
-                    id: log.id,
-                    tree_size: log.tree_size,
-                }),
-                log_missing: proof.log_missing().map(str::to_owned),
-            },
+            proof: RecordedProof::new(proof),
             installed_at,
             size: subject.files.iter().map(|file| file.size).sum(),
             files: subject.files.len() as u64,
@@ -173,11 +189,11 @@ impl Record {
         let prefix = format!("{TEMPORARY}{}-", self.version);
         let mut file = tempfile::Builder::new()
             .prefix(&prefix)
-            .permissions(Permissions::from_mode(0o644))
             .tempfile_in(directory)
             .map_err(at("create a file in", directory))?;
         let manifest = std::mem::take(&mut self.manifest);
         let text = self.text(&manifest).map_err(|source| Error::BadRecord { path: path.to_owned(), source })?;
+        file.as_file().set_permissions(Permissions::from_mode(0o644)).map_err(at("set the mode of", path))?;
         let written = file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all());
         written.map_err(at("write", path))?;
         file.persist(path).map_err(|error| Error::io("write", path, error.error))?;

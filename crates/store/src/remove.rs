@@ -56,7 +56,7 @@ impl Store {
     /// Takes a tree out of sight and deletes it and its record. The caller holds the lock of the version.
     fn discard(&self, version: &Version, tree: &Path) -> Result<walk::Deleted, Error> {
         let path = self.layout.lease(version);
-        let lease = lock::open_lease(&path)?;
+        let lease = lock::open_lock(&path)?;
         match lease.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

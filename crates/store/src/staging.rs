@@ -2,15 +2,15 @@
 //! dropping any of them removes everything, so that nothing but a proven, complete tree is ever seen under a name
 //! that a version has.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use govern_core::event::Watch;
+use govern_core::origin::escaped_text;
 use govern_core::platform::Platform;
-use govern_core::proof::{Evidence, Format, Proof};
+use govern_core::proof::{self, Evidence, Format, Proof};
 use govern_core::sdk::Sdk;
 
 use crate::error::{Error, at};
@@ -110,7 +110,7 @@ impl Staging {
         self,
         format: Format,
         watch: &dyn Watch,
-        read: impl FnOnce(&mut Unpack<'_>) -> Result<(u64, govern_core::proof::Sha256), Fault>,
+        read: impl FnOnce(&mut Unpack<'_>) -> Result<(u64, proof::Sha256), Fault>,
     ) -> Result<Unpacked, Error> {
         let stage = self.stage;
         let (version, platform) = (stage.lock.version(), &stage.platform);
@@ -142,7 +142,7 @@ impl Staging {
 fn missing_of_sdk(tree: &Written, toolchain: &str) -> Option<String> {
     if tree.go_version != toolchain {
         let found = if tree.go_version.is_empty() { "nothing" } else { &tree.go_version };
-        return Some(format!("its VERSION names {}, not {toolchain}", govern_core::origin::escaped_text(found)));
+        return Some(format!("its VERSION names {}, not {toolchain}", escaped_text(found)));
     }
     for program in ["bin/go", "bin/gofmt"] {
         match tree.files.iter().find(|file| file.path == program) {
@@ -180,7 +180,8 @@ impl Proven {
     /// An SDK that is there already stays as it is, and is returned.
     ///
     /// # Errors
-    /// When something cannot be written. The version is then as it was before.
+    /// When something cannot be written. The version is then as it was before, unless it is only the last sync that
+    /// failed: then the SDK is there, and may be gone after a power cut.
     pub fn publish(self, source: &str, now: SystemTime) -> Result<Sdk, Error> {
         let Unpacked { stage, format, go_version, files, .. } = self.unpacked;
         let (store, version) = (&stage.store, stage.lock.version());
@@ -196,32 +197,26 @@ impl Proven {
         // The record goes first, so that an SDK that can be seen has one. Should the power fail between here and the
         // rename, a record without an SDK stays behind, and is swept.
         Record::new(&subject, source, &self.proof, seconds).save(&record)?;
-        let published = publish_tree(store, &stage.path, &goroot, &record, version);
-        if published.is_err() {
-            let _ = std::fs::remove_file(&record);
+        if let Err(error) = publish_tree(&stage, &goroot) {
+            let _ = fs::remove_file(&record);
+            return Err(error);
         }
-        published?;
+        disk::sync_directory(&store.layout.sdks())?;
         Ok(Sdk { version: version.clone(), goroot })
     }
 }
 
-fn publish_tree(
-    store: &Store,
-    staged: &Path,
-    goroot: &Path,
-    record: &Path,
-    version: &govern_core::version::Version,
-) -> Result<(), Error> {
+/// Makes a staged tree durable and gives it its name.
+fn publish_tree(stage: &Stage, goroot: &Path) -> Result<(), Error> {
+    let layout = &stage.store.layout;
     // Whoever runs from the SDK will lock this; making it now lets those do so who may only read.
-    lock::open_lease(&store.layout.lease(version))?;
-    disk::sync_directory(record.parent().unwrap_or(record))?;
-    let root: OwnedFd = walk::open_root(staged)?;
-    disk::sync_tree(&root, staged)?;
-    match disk::rename_new(staged, goroot) {
+    lock::open_lease(&layout.lease(stage.lock.version()))?;
+    disk::sync_directory(&layout.records())?;
+    disk::sync_tree(&walk::open_root(&stage.path)?, &stage.path)?;
+    match disk::rename_new(&stage.path, goroot) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            return Err(Error::Obstructed { path: goroot.to_owned() });
+            Err(Error::Obstructed { path: goroot.to_owned() })
         }
-        other => other.map_err(at("create", goroot))?,
+        other => other.map_err(at("create", goroot)),
     }
-    disk::sync_directory(&store.layout.sdks())
 }

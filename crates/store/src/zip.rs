@@ -13,7 +13,7 @@ use flate2::Crc;
 use flate2::bufread::DeflateDecoder;
 use govern_core::proof;
 
-use crate::plan::{MAX_ARCHIVE, MAX_ENTRIES};
+use crate::plan::{MAX_ARCHIVE, MAX_ENTRIES, MAX_RATIO, RATIO_FREE};
 use crate::refusal::Refusal;
 use crate::unpack::{BUFFER, Fault, Tap, Unpack, fill};
 
@@ -23,10 +23,6 @@ const CENTRAL_HEADER: usize = 46;
 const END: usize = 22;
 /// The largest central directory; that of an SDK has 2 MB.
 const MAX_DIRECTORY: u64 = 16 << 20;
-/// How much may come out of a member for each byte that went in; the worst of an SDK's files above 1 MiB has 230.
-const MAX_RATIO: u64 = 400;
-/// What may come out of a member before the ratio counts.
-const RATIO_FREE: u64 = 1 << 20;
 
 const STORED: u16 = 0;
 const DEFLATED: u16 = 8;

@@ -1,0 +1,104 @@
+//! What is known of an installed SDK, and the proof that may be found for it later. Reads records; what their files
+//! look like is `record`'s affair.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+
+use govern_core::event::Event;
+use govern_core::platform::Platform;
+use govern_core::proof::{Evidence, Proof};
+use govern_core::sdk::{Sdk, SdkFacts};
+use govern_core::version::Version;
+use rustix::fs::FileType;
+
+use crate::error::{Error, at};
+use crate::record::{self, RecordedProof};
+use crate::{Store, disk, walk};
+
+impl Store {
+    /// What is known of one SDK, from its record without the manifest. Where the record is gone, from the tree.
+    ///
+    /// # Errors
+    /// When it is not installed, or the record or the tree cannot be read.
+    pub fn facts(&self, version: &Version) -> Result<SdkFacts, Error> {
+        let sdk = self.sdk(version).ok_or_else(|| Error::NotInstalled { version: version.clone() })?;
+        let Some(record) = record::load_header(&self.layout.record(version))? else { return facts_of_tree(sdk) };
+        Ok(SdkFacts {
+            sdk,
+            platform: record.platform(),
+            proof_note: record.proof.note(),
+            source: record.source,
+            proof: record.proof.kind,
+            size: record.size,
+            files: record.files,
+            installed_at: record.installed_at,
+        })
+    }
+
+    /// What was computed from the bytes of an SDK when it was installed, to be judged again.
+    ///
+    /// # Errors
+    /// When it is not installed, or its record is not there or cannot be read.
+    pub fn evidence(&self, version: &Version) -> Result<Evidence, Error> {
+        if self.sdk(version).is_none() {
+            return Err(Error::NotInstalled { version: version.clone() });
+        }
+        let path = self.layout.record(version);
+        let record = record::load_header(&path)?;
+        Ok(record.ok_or_else(|| Error::NoRecord { version: version.clone(), path })?.proof.evidence())
+    }
+
+    /// Writes down a proof that was found after the install, when the checksum database was within reach again.
+    /// A weaker proof than the one that is written down changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::ForeignProof`] when the proof is about other bytes, and all errors of [`Store::evidence`].
+    pub fn reprove(&self, version: &Version, proof: &Proof) -> Result<(), Error> {
+        let _lock = self.lock(version, &|_: Event| {})?;
+        if self.evidence(version)? != *proof.evidence() {
+            return Err(Error::ForeignProof { version: version.clone() });
+        }
+        let path = self.layout.record(version);
+        let Some(mut record) = record::load(&path)? else {
+            return Err(Error::NoRecord { version: version.clone(), path });
+        };
+        if record.proof.log.is_some() && proof.log().is_none() {
+            return Ok(());
+        }
+        record.proof = RecordedProof::new(proof);
+        record.save(&path)?;
+        disk::sync_directory(&self.layout.records())
+    }
+}
+
+/// What a tree says of itself when nobody kept a record.
+fn facts_of_tree(sdk: Sdk) -> Result<SdkFacts, Error> {
+    let goroot = sdk.goroot.clone();
+    let (mut size, mut files) = (0, 0);
+    walk::walk(walk::open_root(&goroot)?, &goroot, &mut |found| {
+        if found.kind() == FileType::RegularFile {
+            files += 1;
+            size += u64::try_from(found.stat.st_size).unwrap_or(0);
+        }
+        Ok(())
+    })?;
+    // The tools lie in `pkg/tool/linux_amd64`.
+    let tools = goroot.join("pkg/tool");
+    let names = fs::read_dir(&tools).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(at("list", &tools))?;
+    let platform = names.iter().find_map(|entry| {
+        let name = entry.file_name().into_string().ok()?;
+        name.split_once('_').map(|(os, arch)| Platform { os: os.to_owned(), arch: arch.to_owned() })
+    });
+    let root = fs::symlink_metadata(&goroot).map_err(at("look at", &goroot))?;
+    Ok(SdkFacts {
+        sdk,
+        platform: platform.unwrap_or(Platform { os: "unknown".to_owned(), arch: "unknown".to_owned() }),
+        source: String::new(),
+        proof: "none".to_owned(),
+        proof_note: "its record is gone".to_owned(),
+        size,
+        files,
+        installed_at: u64::try_from(root.mtime()).unwrap_or(0),
+    })
+}
