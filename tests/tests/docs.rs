@@ -46,13 +46,16 @@ fn every_page_is_listed_and_every_link_leads_somewhere() {
 #[test]
 fn every_test_that_the_architecture_names_exists() {
     let text = fs::read_to_string(root().join("docs/dev/architecture.md")).unwrap();
-    let table = text.split("| invariant | test |").nth(1).expect("the table of invariants");
+    let table = text.split("| invariant | tests |").nth(1).expect("the table of invariants");
     let rows: Vec<&str> = table.lines().skip(2).take_while(|line| line.starts_with('|')).collect();
     assert!(!rows.is_empty(), "{table}");
     for row in rows {
         let words: Vec<&str> = row.split('`').skip(1).step_by(2).collect();
-        let [file, test] = words[..] else { panic!("a row names a file and a test: {row}") };
-        let source = fs::read_to_string(root().join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
-        assert!(source.contains(&format!("fn {test}(")), "{file} has no test {test}");
+        assert!(!words.is_empty() && words.len().is_multiple_of(2), "a row names files and tests: {row}");
+        for pair in words.chunks(2) {
+            let (file, test) = (pair[0], pair[1]);
+            let source = fs::read_to_string(root().join(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+            assert!(source.contains(&format!("fn {test}(")), "{file} has no test {test}");
+        }
     }
 }
