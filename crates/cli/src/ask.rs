@@ -1,0 +1,398 @@
+//! The way to the daemon, and past it: a reading verb asks the daemon when one listens, else this process answers
+//! itself; a changing verb starts one first. The answers are the same, and so are their types.
+
+use std::cell::OnceCell;
+use std::fs;
+use std::future::Future;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use govern_api::body::{self, JobEvent, NewJob};
+use govern_api::client::{Client, Error};
+use govern_core::layout::Layout;
+use govern_core::origin::escaped;
+use govern_core::problem::{Code, Report};
+use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use crate::background;
+use crate::local::Local;
+use crate::ui::Ui;
+use crate::world::World;
+
+/// How long a daemon may take to say that it is there, or to answer what it knows. One that was stopped (SIGSTOP)
+/// accepts connections and never answers.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long a daemon that was started may take to listen: it sweeps and scans first.
+const START: Duration = Duration::from_secs(5);
+
+/// How often it is asked meanwhile.
+const STEP: Duration = Duration::from_millis(20);
+
+/// How long a daemon may take to end: it finishes its installs first.
+const END: Duration = Duration::from_secs(30);
+
+/// The longest path of a socket that every system takes.
+const MAX_SOCKET_PATH: usize = 100;
+
+/// Answers from the daemon, or from this process.
+pub(crate) struct Ask<'a> {
+    world: &'a World,
+    ui: &'a Ui,
+    layout: Layout,
+    runtime: OnceCell<Runtime>,
+    local: OnceCell<Local>,
+    /// The daemon, if it answered when it was first asked.
+    daemon: OnceCell<Option<Client>>,
+    /// Keeps a directory open that the socket is reached through.
+    _way: Option<OwnedFd>,
+    socket: PathBuf,
+}
+
+impl<'a> Ask<'a> {
+    /// Looks at nothing yet.
+    pub(crate) fn new(world: &'a World, ui: &'a Ui, layout: Layout) -> Ask<'a> {
+        let (socket, way) = reachable(&layout.api_socket());
+        Ask {
+            world,
+            ui,
+            layout,
+            runtime: OnceCell::new(),
+            local: OnceCell::new(),
+            daemon: OnceCell::new(),
+            _way: way,
+            socket,
+        }
+    }
+
+    /// Where things are.
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// This process's own answers.
+    pub(crate) fn local(&self) -> Result<&Local, Report> {
+        if let Some(local) = self.local.get() {
+            return Ok(local);
+        }
+        let local = Local::open(&self.layout, self.world)?;
+        Ok(self.local.get_or_init(|| local))
+    }
+
+    /// Which Go would run there.
+    pub(crate) fn decision(&self, ask: &body::Ask) -> Result<body::Decision, Report> {
+        self.read(|daemon| async move { daemon.decision(ask).await }, || self.local()?.decision(ask))
+    }
+
+    /// The installed SDKs.
+    pub(crate) fn sdks(&self) -> Result<body::Sdks, Report> {
+        self.read(|daemon| async move { daemon.sdks().await }, || self.local()?.sdks())
+    }
+
+    /// The releases there are.
+    pub(crate) fn releases(&self) -> Result<body::Releases, Report> {
+        let wanted = &body::ReleasesWanted { vars: (&self.world.vars).into(), refresh: false };
+        if let Some(daemon) = self.daemon() {
+            // No deadline but the sources' own: the network may have to be asked.
+            match self.block_on(daemon.releases(wanted)) {
+                Ok(releases) => return Ok(releases),
+                Err(error) if !error.is_unreachable() => return Err(error.report()),
+                Err(_) => {}
+            }
+        }
+        let local = self.local()?;
+        self.block_on(local.releases())
+    }
+
+    /// The directories that asked, as far as a daemon knows; nothing else does.
+    pub(crate) fn projects(&self) -> Result<body::Projects, Report> {
+        self.only_daemon(|daemon| async move { daemon.projects().await })
+    }
+
+    /// The same, where it is no failure that nobody knows.
+    pub(crate) fn projects_if_known(&self) -> Vec<body::Project> {
+        let Some(daemon) = self.daemon() else { return Vec::new() };
+        match self.block_on(async { timeout(PATIENCE, daemon.projects()).await }) {
+            Ok(Ok(projects)) => projects.projects,
+            _ => Vec::new(),
+        }
+    }
+
+    /// How the daemon is.
+    pub(crate) fn status(&self) -> Result<body::Status, Report> {
+        self.only_daemon(|daemon| async move { daemon.status().await })
+    }
+
+    /// Installs several at once, telling every event with the number of its wish. One result for each, in order.
+    pub(crate) fn install(
+        &self,
+        wishes: &[NewJob],
+        seen: &(impl Fn(usize, &JobEvent) + Clone + Send + Sync + 'static),
+    ) -> Result<Vec<Result<JobEvent, Report>>, Report> {
+        self.mine()?;
+        if let Some(daemon) = self.started()? {
+            let jobs = wishes.iter().cloned().enumerate().map(|(number, wish)| {
+                let (daemon, seen) = (daemon.clone(), seen.clone());
+                async move { by_daemon(&daemon, &wish, |event| seen(number, event)).await }
+            });
+            let results = self.all(jobs.collect());
+            let lost = |result: &Result<JobEvent, Error>| result.as_ref().is_err_and(Error::is_unreachable);
+            if !results.iter().any(lost) {
+                return Ok(results
+                    .into_iter()
+                    .map(|result| result.map_err(|e| e.report()).and_then(outcome))
+                    .collect());
+            }
+            self.ui.note("the daemon ended meanwhile: going on without it");
+        }
+        let local = self.local()?;
+        let jobs = wishes.iter().cloned().enumerate().map(|(number, wish)| {
+            let (local, seen) = (local.clone(), seen.clone());
+            async move { local.install(&wish, move |event| seen(number, event)).await }
+        });
+        Ok(self.all(jobs.collect()))
+    }
+
+    /// Removes an SDK.
+    pub(crate) fn remove(&self, version: &str) -> Result<JobEvent, Report> {
+        self.mine()?;
+        if let Some(daemon) = self.started()? {
+            let job = NewJob::Remove { version: version.to_owned() };
+            match self.block_on(by_daemon(&daemon, &job, |_| {})) {
+                Ok(event) => return outcome(event),
+                Err(error) if !error.is_unreachable() => return Err(error.report()),
+                Err(_) => {}
+            }
+        }
+        let local = self.local()?;
+        self.block_on(local.remove(version))
+    }
+
+    /// Refuses to change an installation that belongs to somebody else: root, by sudo, would leave files behind that
+    /// their owner can neither use nor remove.
+    pub(crate) fn mine(&self) -> Result<(), Report> {
+        match owner(&self.layout).filter(|owner| *owner != self.world.uid) {
+            None => Ok(()),
+            Some(owner) => {
+                let data = escaped(&self.layout.data);
+                let fact = format!("{data} belongs to user {owner}, and is only read by user {}", self.world.uid);
+                Err(Report::new(Code::Failure, fact).hint(format!("sudo -u '#{owner}' govern …")))
+            }
+        }
+    }
+
+    /// Asks the daemon to end, and waits until it has. Its process number.
+    pub(crate) fn stop(&self) -> Result<u32, Report> {
+        let status = self.only_daemon(|daemon| async move { daemon.shutdown().await })?;
+        let client = self.client();
+        let is_gone = async {
+            while !matches!(client.status().await, Err(Error::NotRunning { .. } | Error::NobodyListens { .. })) {
+                sleep(STEP).await;
+            }
+        };
+        match self.block_on(async { timeout(END, is_gone).await }) {
+            Ok(()) => Ok(status.pid),
+            Err(_) => {
+                let fact = format!("the govern daemon (pid {}) has not ended after {} s", status.pid, END.as_secs());
+                Err(Report::new(Code::Daemon, fact).hint("govern status"))
+            }
+        }
+    }
+
+    /// Starts the daemon if none answers, and waits until it does. How it is, and whether it had to be started.
+    pub(crate) fn start(&self) -> Result<(body::Status, bool), Report> {
+        self.mine()?;
+        self.allowed()?;
+        match self.block_on(self.greet(&self.client())) {
+            Ok(status) => return Ok((status, false)),
+            Err(error) if !error.is_unreachable() => return Err(error.report()),
+            Err(_) => {}
+        }
+        background::start(self.world, &self.layout)?;
+        match self.block_on(self.wait()) {
+            Some((_, status)) => Ok((status, true)),
+            None => {
+                let fact = format!("the govern daemon does not answer {} s after its start", START.as_secs());
+                Err(Report::new(Code::Daemon, fact).hint("govern daemon logs"))
+            }
+        }
+    }
+
+    /// True when somebody holds the daemon's socket open, whether they answer or not.
+    pub(crate) fn is_anybody_there(&self) -> bool {
+        use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+        let connected = SocketAddrUnix::new(&self.socket).and_then(|address| {
+            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+            let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+            rustix::net::connect(&socket, &address)
+        });
+        // AGAIN: so many wait to be let in that one more has no room.
+        matches!(connected, Ok(()) | Err(rustix::io::Errno::AGAIN))
+    }
+
+    /// Does something again and again, for as long as it gives `true`.
+    pub(crate) fn every(&self, pause: Duration, mut work: impl FnMut() -> Result<bool, Report>) -> Result<(), Report> {
+        while work()? {
+            self.block_on(sleep(pause));
+        }
+        Ok(())
+    }
+
+    /// Whether a daemon may be started and asked here at all.
+    pub(crate) fn allowed(&self) -> Result<(), Report> {
+        if self.world.vars.os("GOVERN_NO_DAEMON").is_some_and(|value| value != "0") {
+            let fact = "no daemon is asked: GOVERN_NO_DAEMON is set";
+            return Err(Report::new(Code::Daemon, fact).hint("unset GOVERN_NO_DAEMON"));
+        }
+        Ok(())
+    }
+
+    fn client(&self) -> Client {
+        Client::new(&self.socket, self.world.uid)
+    }
+
+    /// The daemon, if one answers now. Somebody else's installation has somebody else's daemon.
+    fn daemon(&self) -> Option<Client> {
+        let asked = self.daemon.get_or_init(|| {
+            self.allowed().and_then(|()| self.mine()).ok()?;
+            let client = self.client();
+            self.block_on(self.greet(&client)).ok().map(|_| client)
+        });
+        asked.clone()
+    }
+
+    /// The daemon, started if need be; none when this process must do the work itself.
+    fn started(&self) -> Result<Option<Client>, Report> {
+        if self.allowed().is_err() {
+            return Ok(None);
+        }
+        if let Some(daemon) = self.daemon() {
+            return Ok(Some(daemon));
+        }
+        if self.is_anybody_there() {
+            self.ui.detail("the daemon does not answer: going on without it");
+            return Ok(None);
+        }
+        if let Err(report) = background::start(self.world, &self.layout) {
+            self.ui.detail(&format!("no daemon: {}", report.fact));
+            return Ok(None);
+        }
+        Ok(self.block_on(self.wait()).map(|(daemon, _)| daemon))
+    }
+
+    /// Waits until a daemon that was started answers.
+    async fn wait(&self) -> Option<(Client, body::Status)> {
+        let (client, since) = (self.client(), Instant::now());
+        while since.elapsed() < START {
+            if let Ok(status) = self.greet(&client).await {
+                return Some((client, status));
+            }
+            sleep(STEP).await;
+        }
+        None
+    }
+
+    async fn greet(&self, client: &Client) -> Result<body::Status, Error> {
+        in_time(&self.socket, client.status()).await
+    }
+
+    /// Asks the daemon, and answers here when there is none.
+    fn read<T, F: Future<Output = Result<T, Error>>>(
+        &self,
+        ask: impl FnOnce(Client) -> F,
+        answer: impl FnOnce() -> Result<T, Report>,
+    ) -> Result<T, Report> {
+        let Some(daemon) = self.daemon() else { return answer() };
+        match self.block_on(in_time(&self.socket, ask(daemon))) {
+            Ok(told) => Ok(told),
+            // A daemon of another version is no reason to leave a question open.
+            Err(Error::Problem(problem)) => Err(problem.into()),
+            Err(_) => answer(),
+        }
+    }
+
+    fn only_daemon<T, F: Future<Output = Result<T, Error>>>(&self, ask: impl FnOnce(Client) -> F) -> Result<T, Report> {
+        self.allowed()?;
+        self.mine()?;
+        self.block_on(in_time(&self.socket, ask(self.client()))).map_err(|error| error.report())
+    }
+
+    fn runtime(&self) -> &Runtime {
+        self.runtime.get_or_init(|| {
+            let mut builder = tokio::runtime::Builder::new_multi_thread();
+            builder.worker_threads(2).enable_all().build().expect("two threads can be started")
+        })
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.runtime().block_on(future)
+    }
+
+    /// Runs all at once; the results in the order of the tasks.
+    fn all<T, E, F>(&self, tasks: Vec<F>) -> Vec<Result<T, E>>
+    where
+        T: Send + 'static,
+        E: Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        self.block_on(async {
+            let mut running = JoinSet::new();
+            let mut results: Vec<Option<Result<T, E>>> = tasks.iter().map(|_| None).collect();
+            for (number, task) in tasks.into_iter().enumerate() {
+                running.spawn(async move { (number, task.await) });
+            }
+            while let Some(done) = running.join_next().await {
+                let (number, result) = done.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()));
+                results[number] = Some(result);
+            }
+            results.into_iter().flatten().collect()
+        })
+    }
+}
+
+async fn by_daemon(daemon: &Client, job: &NewJob, seen: impl FnMut(&JobEvent)) -> Result<JobEvent, Error> {
+    let job = daemon.start(job).await?;
+    daemon.follow(job.id, seen).await
+}
+
+async fn in_time<T>(socket: &Path, asked: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    match timeout(PATIENCE, asked).await {
+        Ok(result) => result,
+        Err(_) => {
+            let source = std::io::Error::new(std::io::ErrorKind::TimedOut, "it accepts connections and says nothing");
+            Err(Error::Broken { socket: socket.to_owned(), source })
+        }
+    }
+}
+
+/// How a job ended: the last event, or the problem in it.
+fn outcome(last: JobEvent) -> Result<JobEvent, Report> {
+    match last {
+        JobEvent::Failed { problem } => Err(problem.into()),
+        done => Ok(done),
+    }
+}
+
+/// Whose installation it is; nobody's before there is one.
+pub(crate) fn owner(layout: &Layout) -> Option<u32> {
+    fs::metadata(&layout.data).ok().map(|meta| meta.uid())
+}
+
+/// A path of the socket that fits into a socket's address: through an open directory when it is a long one.
+fn reachable(socket: &Path) -> (PathBuf, Option<OwnedFd>) {
+    use rustix::fs::{Mode, OFlags};
+    use std::os::fd::AsRawFd;
+    let is_short = socket.as_os_str().len() <= MAX_SOCKET_PATH;
+    let (Some(dir), Some(name)) = (socket.parent(), socket.file_name()) else { return (socket.to_owned(), None) };
+    if is_short || !cfg!(target_os = "linux") {
+        return (socket.to_owned(), None);
+    }
+    match rustix::fs::open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
+        Ok(way) => (Path::new("/proc/self/fd").join(way.as_raw_fd().to_string()).join(name), Some(way)),
+        Err(_) => (socket.to_owned(), None),
+    }
+}

@@ -1,0 +1,165 @@
+//! The daemonless fallback, and the one file that knows the engine: gives the same answers as the daemon, in the same
+//! bodies, from this process.
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use govern_api::body::{self, JobEvent, NewJob, SCHEMA};
+use govern_core::decide::Question;
+use govern_core::event::Event;
+use govern_core::layout::Layout;
+use govern_core::platform::Platform;
+use govern_core::problem::{Code, Report};
+use govern_core::settings::Settings;
+use govern_core::spec::Spec;
+use govern_core::vars::Vars;
+use govern_core::version::Version;
+use govern_engine::{Decided, Engine, Error, Wish, home};
+
+use crate::world::World;
+
+/// Where this program's files are.
+pub(crate) fn layout(world: &World) -> Result<Layout, Report> {
+    home::find(world.exe.as_deref(), &world.vars).map_err(|e| e.report())
+}
+
+/// Writes down where the files are, for programs that are called without any variable.
+pub(crate) fn write_paths(layout: &Layout) -> Result<(), Report> {
+    home::write_paths(layout).map_err(|e| e.report())
+}
+
+/// The home directory, from HOME or from the system's user database.
+pub(crate) fn user_home(world: &World) -> Option<PathBuf> {
+    home::user_home(&world.vars)
+}
+
+/// The engine, for one caller.
+#[derive(Clone)]
+pub(crate) struct Local {
+    engine: Engine,
+    vars: Vars,
+}
+
+impl Local {
+    /// Opens the installation.
+    pub(crate) fn open(layout: &Layout, world: &World) -> Result<Local, Report> {
+        let platform = Platform::from_rust(std::env::consts::OS, std::env::consts::ARCH);
+        let engine = Engine::open(layout.clone(), platform).map_err(|e| e.report())?;
+        Ok(Local { engine, vars: world.vars.clone() })
+    }
+
+    /// Decides, with everything that becoming the program takes.
+    pub(crate) fn decide(&self, question: &Question, cwd: &Path) -> Result<Decided, Report> {
+        self.engine.decide(question, cwd).map_err(|e| e.report())
+    }
+
+    /// Which Go would run there.
+    pub(crate) fn decision(&self, ask: &body::Ask) -> Result<body::Decision, Report> {
+        let tool = body::tool(&ask.tool).map_err(|e| Report::of(Code::Usage, &e))?;
+        let args = ask.args.iter().cloned().map(OsString::from).collect();
+        let question = Question { tool, args, vars: ask.vars.clone().into() };
+        let Decided { decision, dir, .. } = self.decide(&question, &ask.dir.clone().into_path())?;
+        Ok(body::Decision::new(&decision, &question.tool, &dir, |version| self.goroot(version)))
+    }
+
+    /// The root of a release, installed or not.
+    pub(crate) fn goroot(&self, version: &Version) -> PathBuf {
+        self.engine.goroot(version)
+    }
+
+    /// A lease to be inherited. None where leases cannot be kept, say on a read-only disk: then nobody removes
+    /// anything either.
+    pub(crate) fn lease(&self, version: &Version) -> Result<Option<OwnedFd>, Report> {
+        match self.engine.lease(version) {
+            Ok(lease) => Ok(lease.into_inheritable().ok()),
+            Err(error) if error.code() == Code::NoVersion => Err(error.report()),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// The settings that hold here.
+    pub(crate) fn settings(&self, vars: &Vars) -> Result<Settings, Report> {
+        self.engine.settings(vars).map_err(|e| e.report())
+    }
+
+    /// The installed SDKs.
+    pub(crate) fn sdks(&self) -> Result<body::Sdks, Report> {
+        let sdks = self.engine.sdks().map_err(|e| e.report())?;
+        Ok(body::Sdks { schema: SCHEMA, installed: sdks.iter().map(body::Sdk::from).collect() })
+    }
+
+    /// The releases there are.
+    pub(crate) async fn releases(&self) -> Result<body::Releases, Report> {
+        let releases = self.engine.releases(&self.vars, false).await.map_err(|e| e.report())?;
+        let mut here: Vec<_> = releases.all.iter().filter(|release| release.is_for(self.engine.platform())).collect();
+        here.sort_by(|a, b| b.version.cmp(&a.version));
+        let one = |release: &&govern_engine::Release| body::Release {
+            version: release.version.toolchain(),
+            stable: release.stable,
+            installed: self.engine.store().sdk(&release.version).is_some(),
+        };
+        Ok(body::Releases {
+            schema: SCHEMA,
+            source: releases.source.clone(),
+            fetched_at: releases.fetched_at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            stale: releases.stale,
+            releases: here.iter().map(one).collect(),
+        })
+    }
+
+    /// Installs what is wished for.
+    pub(crate) async fn install(
+        &self,
+        wish: &NewJob,
+        seen: impl Fn(&JobEvent) + Send + Sync + 'static,
+    ) -> Result<JobEvent, Report> {
+        let NewJob::Install { spec, at_least, wanted_by, by_repository, vars } = wish else {
+            return Err(Report::new(Code::Failure, "this job installs nothing"));
+        };
+        let usage = |error: &dyn std::error::Error| Report::of(Code::Usage, error);
+        let wish = Wish {
+            spec: Spec::parse(spec).map_err(|e| usage(&e))?,
+            at_least: at_least.as_deref().map(Version::parse).transpose().map_err(|e| usage(&e))?,
+            by_repository: *by_repository,
+            wanted_by: wanted_by.clone(),
+        };
+        let vars = Vars::from(vars.clone());
+        let installed = async {
+            let version = self.engine.resolve(&wish, &vars).await?;
+            self.engine.install(&version, &vars, Arc::new(move |event: Event| seen(&event.into()))).await
+        };
+        let installed = installed.await.map_err(|e: Error| e.report())?;
+        Ok(JobEvent::Done {
+            version: installed.sdk.version.toolchain(),
+            goroot: Some(installed.sdk.goroot.as_path().into()),
+            already: installed.already,
+            freed: None,
+        })
+    }
+
+    /// Removes an SDK.
+    pub(crate) async fn remove(&self, version: &str) -> Result<JobEvent, Report> {
+        let version = Version::parse(version).map_err(|e| Report::of(Code::Usage, &e))?;
+        let removed = self.engine.remove(&version).await.map_err(|e| e.report())?;
+        let version = version.toolchain();
+        Ok(JobEvent::Done { version, goroot: None, already: false, freed: Some(removed.bytes) })
+    }
+
+    /// Writes the default Go.
+    pub(crate) fn set_default(&self, spec: &Spec) -> Result<(), Report> {
+        self.engine.set_default(Some(spec)).map_err(|e| e.report())
+    }
+
+    /// Sets or removes the override of a directory. False when nothing changed.
+    pub(crate) fn set_override(&self, dir: &Path, spec: Option<&Spec>) -> Result<bool, Report> {
+        self.engine.set_override(dir, spec).map_err(|e| e.report())
+    }
+
+    /// Brings the launchers in step with the shim, the SDKs and the known releases.
+    pub(crate) fn sync_launchers(&self) -> Result<(), Report> {
+        self.engine.sync_launchers().map_err(|e| e.report())
+    }
+}

@@ -1,0 +1,299 @@
+//! `pin`, `unpin` and `default`: write down which Go a directory gets, or every directory that says nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use govern_api::body::{Decision, SCHEMA, Seen};
+use govern_core::origin::{escaped, escaped_text};
+use govern_core::problem::{Code, Report};
+use govern_core::spec::Spec;
+use govern_core::version::Version;
+use serde_json::json;
+
+use crate::args::{Default, Pin, Place, Unpin};
+use crate::exit::{self, Exit};
+use crate::pins::{with_tool, without_tool, written};
+use crate::replace::{self, cannot};
+use crate::verbs::Session;
+use crate::verbs::explain::program;
+use crate::verbs::install::{ensure, pick};
+
+/// A directory's own pins.
+struct Here {
+    /// The directory, by its logical name.
+    dir: PathBuf,
+    /// Its pins, the one that decides among them first.
+    pins: Vec<Pinned>,
+}
+
+/// One pin.
+struct Pinned {
+    place: Place,
+    /// As it is written there.
+    text: String,
+}
+
+impl Here {
+    fn of(decision: &Decision) -> Here {
+        let dir = decision.dir.clone().into_path();
+        let pins = decision.seen.iter().filter_map(|seen| Pinned::of(seen, &dir)).collect();
+        Here { dir, pins }
+    }
+
+    fn at(&self, place: Place) -> Option<&Pinned> {
+        self.pins.iter().find(|pinned| pinned.place == place)
+    }
+}
+
+impl Pinned {
+    /// The pin that was seen, when it is `dir`'s own.
+    fn of(seen: &Seen, dir: &Path) -> Option<Pinned> {
+        let file = seen.origin.file.clone()?.into_path();
+        let place = match (seen.origin.kind.as_str(), file.file_name()?.to_str()) {
+            ("override", _) if file == dir => Place::Override,
+            ("file", _) if file.parent() != Some(dir) => return None,
+            ("file", Some(".go-version")) => Place::GoVersion,
+            ("file", Some(".tool-versions")) => Place::ToolVersions,
+            // A `go` line is a minimum, and a toolchain line that counts as one is not govern's to change.
+            ("file", Some("go.mod")) if seen.rank == 5 => Place::GoMod,
+            _ => return None,
+        };
+        Some(Pinned { place, text: seen.text.clone() })
+    }
+}
+
+/// A place as a person calls it.
+fn name(place: Place) -> &'static str {
+    match place {
+        Place::GoVersion => ".go-version",
+        Place::ToolVersions => ".tool-versions",
+        Place::GoMod => "go.mod",
+        Place::Override => "an override",
+    }
+}
+
+pub(crate) fn pin(session: &Session<'_>, args: &Pin) -> Result<Exit, Report> {
+    let decision = session.here();
+    let Some(spec) = &args.spec else { return show(session, &decision?, args.json) };
+    // A pin that cannot be read is what this verb repairs: then there is nothing to keep.
+    let here = match decision {
+        Ok(decision) => Here::of(&decision),
+        Err(report) if report.code == Code::NoVersion => {
+            Here { dir: session.world.dir()?.to_owned(), pins: Vec::new() }
+        }
+        Err(report) => return Err(report),
+    };
+    let place = args.to.or_else(|| here.pins.first().map(|pinned| pinned.place)).unwrap_or(Place::GoVersion);
+    if place == Place::GoMod && !here.dir.join("go.mod").is_file() {
+        let fact = format!("there is no go.mod in {}", escaped(&here.dir));
+        return Err(Report::new(Code::Usage, fact).hint(format!("govern pin {}", written(spec))));
+    }
+    let version = if args.no_install { None } else { Some(ensure(session, spec)?.version) };
+    let text = write(session, &here.dir, place, spec, version.as_deref())?;
+    let before = here.at(place).filter(|pinned| pinned.text != text);
+    let was = before.map(|pinned| format!(" (was {})", escaped_text(&pinned.text))).unwrap_or_default();
+    session.ui.done(&match place {
+        Place::Override => format!("Pinned {text} for {}, kept by govern{was}", escaped(&here.dir)),
+        file => format!("Pinned {text} in {}{was}", name(file)),
+    });
+    warn_of_others(session, place)?;
+    Ok(exit::OK)
+}
+
+/// Shows what decides here.
+fn show(session: &Session<'_>, decision: &Decision, is_json: bool) -> Result<Exit, Report> {
+    if is_json {
+        session.ui.json(decision)?;
+        return Ok(exit::OK);
+    }
+    let answer = match &decision.version {
+        Some(version) => version.as_str(),
+        None => program(session, decision, "go").map(|_| "system")?,
+    };
+    session.ui.answer(&format!("{answer}   {}", decision.origin.text))?;
+    Ok(exit::OK)
+}
+
+/// Writes a pin, and gives what was written.
+fn write(
+    session: &Session<'_>,
+    dir: &Path,
+    place: Place,
+    spec: &Spec,
+    version: Option<&str>,
+) -> Result<String, Report> {
+    let text = written(spec);
+    match place {
+        Place::GoVersion => replace::text(&dir.join(".go-version"), &format!("{text}\n"))?,
+        Place::ToolVersions => {
+            let path = dir.join(".tool-versions");
+            let old = replace::read(&path)?.unwrap_or_default();
+            replace::text(&path, &with_tool(&old, &text))?;
+        }
+        Place::GoMod => {
+            let exact =
+                version.map(str::to_owned).or_else(|| spec.exact().map(Version::toolchain)).ok_or_else(|| {
+                    let fact = format!("a toolchain line names one release, and `{text}` is many");
+                    Report::new(Code::Usage, fact).hint(format!("govern pin {text} --to go.mod"))
+                })?;
+            edit_go_mod(session, dir, &exact)?;
+            return Ok(exact);
+        }
+        Place::Override => {
+            session.ask.mine()?;
+            session.ask.local()?.set_override(dir, Some(spec))?;
+        }
+    }
+    Ok(text)
+}
+
+/// Has a Go edit the toolchain line, so that the file stays as Go would have it.
+fn edit_go_mod(session: &Session<'_>, dir: &Path, toolchain: &str) -> Result<(), Report> {
+    let installed = session.ask.sdks()?.installed;
+    let can_edit = |version: &str| {
+        Version::parse(version).ok().and_then(|version| version.family()).is_some_and(|family| family >= (1, 21))
+    };
+    let same = installed.iter().find(|sdk| sdk.version == toolchain && can_edit(&sdk.version));
+    let editor = same.or_else(|| installed.iter().find(|sdk| can_edit(&sdk.version))).ok_or_else(|| {
+        Report::new(Code::NoVersion, "a toolchain line is written by Go 1.21 or later, and none is installed")
+            .hint("govern install latest")
+    })?;
+    let program = editor.goroot.clone().into_path().join("bin/go");
+    let file = dir.join("go.mod");
+    // Nothing of the project or of the user's own settings may send this Go elsewhere.
+    let output = Command::new(&program)
+        .args(["mod", "edit", &format!("-toolchain={toolchain}")])
+        .arg(&file)
+        .env("GOTOOLCHAIN", "local")
+        .env("GOENV", "off")
+        .env("GOWORK", "off")
+        .env("GOFLAGS", "")
+        .env_remove("GOROOT")
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| cannot("run", &program, &e))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = escaped_text(String::from_utf8_lossy(&output.stderr).trim());
+    Err(Report::new(Code::Failure, format!("cannot edit {}", escaped(&file))).cause(said))
+}
+
+/// Says so when something else decides all the same.
+fn warn_of_others(session: &Session<'_>, place: Place) -> Result<(), Report> {
+    let now = session.here()?;
+    let decides = now.seen.iter().find(|seen| seen.lost.is_none());
+    let is_ours =
+        decides.and_then(|seen| Pinned::of(seen, &now.dir.clone().into_path())).is_some_and(|p| p.place == place);
+    if !is_ours {
+        let version = now.version.or(now.wanted).unwrap_or_else(|| "the go on PATH".to_owned());
+        session.ui.note(&format!("{} decides here all the same: {version}", now.origin.text));
+    }
+    now.notes.iter().for_each(|note| session.ui.note(&escaped_text(note)));
+    Ok(())
+}
+
+pub(crate) fn unpin(session: &Session<'_>, args: &Unpin) -> Result<Exit, Report> {
+    let decision = session.here()?;
+    let here = Here::of(&decision);
+    let pinned = match args.from {
+        Some(place) => here.at(place),
+        None => here.pins.first(),
+    };
+    let Some(pinned) = pinned else {
+        let fact = match args.from {
+            Some(place) => format!("{} has no pin in {}", escaped(&here.dir), name(place)),
+            None => format!("{} has no pin of its own", escaped(&here.dir)),
+        };
+        return Err(
+            Report { wanted_by: Some(decision.origin.text), ..Report::new(Code::Failure, fact) }.hint("govern explain")
+        );
+    };
+    match pinned.place {
+        Place::GoVersion => remove(&here.dir.join(".go-version"))?,
+        Place::ToolVersions => {
+            let path = here.dir.join(".tool-versions");
+            match without_tool(&replace::read(&path)?.unwrap_or_default()) {
+                Some(rest) => replace::text(&path, &rest)?,
+                None => remove(&path)?,
+            }
+        }
+        Place::GoMod => edit_go_mod(session, &here.dir, "none")?,
+        Place::Override => {
+            session.ask.mine()?;
+            session.ask.local()?.set_override(&here.dir, None)?;
+        }
+    }
+    let text = escaped_text(&pinned.text);
+    session.ui.done(&match pinned.place {
+        Place::Override => format!("Removed the override {text} for {}", escaped(&here.dir)),
+        file => format!("Removed the pin {text} from {}", name(file)),
+    });
+    let now = session.here()?;
+    let version = now.version.or(now.wanted).unwrap_or_else(|| "the go on PATH".to_owned());
+    session.ui.talk(&format!("now {version}, wanted by {}", now.origin.text));
+    Ok(exit::OK)
+}
+
+fn remove(path: &Path) -> Result<(), Report> {
+    fs::remove_file(path).map_err(|e| cannot("remove", path, &e))
+}
+
+pub(crate) fn default(session: &Session<'_>, args: &Default) -> Result<Exit, Report> {
+    let local = session.ask.local()?;
+    let Some(spec) = &args.spec else {
+        let set = local.settings(&session.world.vars)?.default;
+        let spec = set.clone().unwrap_or(Spec::Latest);
+        let installed = session.ask.sdks()?.installed;
+        let version = pick(&installed, &spec).map(|sdk| sdk.version.clone());
+        if args.json {
+            let set = set.as_ref().map(written);
+            session.ui.json(&json!({ "schema": SCHEMA, "default": set, "version": version }))?;
+        } else {
+            session.ui.answer(&version.unwrap_or_else(|| written(&spec)))?;
+        }
+        return Ok(exit::OK);
+    };
+    session.ask.mine()?;
+    let version = if args.no_install { None } else { Some(ensure(session, spec)?.version) };
+    local.set_default(spec)?;
+    let text = written(spec);
+    let means = version.filter(|version| *version != format!("go{text}"));
+    let means = means.map(|version| format!(", now {version}")).unwrap_or_default();
+    session.ui.done(&format!("Default is {text}{means}"));
+    Ok(exit::OK)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use govern_api::body::{Origin, Seen};
+    use govern_core::origin;
+
+    use super::{Pinned, Place};
+
+    fn seen(rank: u8, origin: &origin::Origin) -> Seen {
+        Seen { rank, origin: Origin::from(origin), text: "1.22".to_owned(), lost: None }
+    }
+
+    #[test]
+    fn a_directorys_own_pins_are_told_from_those_above() {
+        let check = |rank: u8, origin: origin::Origin, expect: Option<Place>| {
+            let found = Pinned::of(&seen(rank, &origin), Path::new("/a/b")).map(|pinned| pinned.place);
+            assert_eq!(found, expect, "{origin}");
+        };
+        let file = |path: &str| origin::Origin::File { path: path.into(), line: 1 };
+        check(5, file("/a/b/.go-version"), Some(Place::GoVersion));
+        check(7, file("/a/b/.tool-versions"), Some(Place::ToolVersions));
+        check(5, file("/a/b/go.mod"), Some(Place::GoMod));
+        check(6, file("/a/b/go.mod"), None);
+        check(5, file("/a/b/go.work"), None);
+        check(5, file("/a/.go-version"), None);
+        check(4, origin::Origin::Override("/a/b".into()), Some(Place::Override));
+        check(4, origin::Origin::Override("/a".into()), None);
+        check(2, origin::Origin::Variable("GOVERN_GO_VERSION"), None);
+    }
+}
