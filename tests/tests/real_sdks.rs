@@ -26,15 +26,9 @@ impl World {
     fn new() -> World {
         let mut home = TestHome::new();
         // As a user's shell would have them: what this machine needs to reach its registries, and nothing else.
-        for name in ["SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "GOPROXY"] {
-            if let Ok(value) = std::env::var(name) {
-                home.export(name, value);
-            }
+        for name in ["GOPROXY", "GOSUMDB", "SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"] {
+            home.export(name, of_this_machine(name));
         }
-        if std::env::var_os("GOPROXY").is_none() {
-            home.export("GOPROXY", "");
-        }
-        home.export("GOSUMDB", "");
         let from_proxy = home.run(home.govern(["install", VERSIONS[0], VERSIONS[1], VERSIONS[2]]));
         if from_proxy.status == 0 {
             println!("real SDKs {VERSIONS:?} from the module proxy, proven by the checksum database");
@@ -77,6 +71,12 @@ impl World {
     fn root(&self, version: &str) -> PathBuf {
         self.home.layout().sdks().join(version)
     }
+}
+
+/// A variable of the environment that the tests run in; empty when it is not set, which counts as not set.
+#[expect(clippy::disallowed_methods, reason = "the way out of this machine is what the test is about")]
+fn of_this_machine(name: &str) -> String {
+    std::env::var(name).unwrap_or_default()
 }
 
 #[test]
