@@ -19,20 +19,21 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::routing::{get, post};
 use futures_util::stream::{self, Stream};
 use govern_api::body::{self, NewJob, OsText, SCHEMA};
-use govern_api::problem::Problem;
 use govern_api::route;
 use govern_core::decide::Question;
 use govern_core::problem::{Code, Report};
+use govern_core::sdk::Sdk;
 use govern_core::spec::Spec;
 use govern_core::vars::Vars;
 use govern_core::version::Version;
-use govern_engine::{Releases, Wish};
+use govern_engine::{Engine, Releases, Wish};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::door::Door;
 use self::form::{Json, Refused};
 use crate::changes::{Changes, blocking};
+use crate::fault::{Fault, fault, of_engine};
 use crate::index::Index;
 use crate::job::Follower;
 use crate::shim::ShimLane;
@@ -53,15 +54,15 @@ pub(crate) struct Context {
     pub(crate) shims: ShimLane,
     /// When the daemon started.
     pub(crate) started: Instant,
-    /// Cancelled: the daemon begins to end.
+    /// Cancelled: the daemon drains, then ends.
     pub(crate) stop: CancellationToken,
-    /// Cancelled: the daemon ends now.
-    pub(crate) cut: CancellationToken,
+    /// Cancelled: it ends now.
+    pub(crate) end: CancellationToken,
 }
 
 type Shared = State<Arc<Context>>;
 
-/// Answers requests until `cut` is cancelled and what was begun is finished. Listeners that come in over the channel
+/// Answers requests until `end` is cancelled and what was begun is finished. Listeners that come in over the channel
 /// take the place of the one before.
 pub(crate) async fn serve(
     listeners: watch::Receiver<Arc<UnixListener>>,
@@ -69,8 +70,8 @@ pub(crate) async fn serve(
     context: Arc<Context>,
 ) -> anyhow::Result<()> {
     let door = Door::new(listeners, uid)?;
-    let cut = context.cut.clone();
-    axum::serve(door, router(context)).with_graceful_shutdown(cut.cancelled_owned()).await.context("the API has ended")
+    let end = context.end.clone();
+    axum::serve(door, router(context)).with_graceful_shutdown(end.cancelled_owned()).await.context("the API has ended")
 }
 
 fn router(context: Arc<Context>) -> Router {
@@ -98,7 +99,7 @@ async fn status(State(context): Shared) -> Result<Json<body::Status>, Refused> {
 
 async fn status_of(context: &Context) -> Result<body::Status, Refused> {
     let engine = context.changes.engine.clone();
-    let sdks = blocking(move || engine.store().sdks().map_err(|e| Report::of(Code::Failure, &e).into())).await?;
+    let sdks = blocking(move || installed(&engine)).await?;
     let (questions, fallbacks) = context.shims.counts();
     Ok(body::Status {
         schema: SCHEMA,
@@ -130,7 +131,7 @@ async fn decision(State(context): Shared, Json(ask): Json<body::Ask>) -> Result<
     let question = Question { tool: tool.clone(), args, vars: Vars::from(ask.vars) };
     let engine = context.changes.engine.clone();
     let decide = move || {
-        let decided = engine.decide(&question, &dir).map_err(|e| Problem::from(e.report()))?;
+        let decided = engine.decide(&question, &dir).map_err(|e| of_engine(&e))?;
         Ok(body::Decision::new(&decided.decision, &tool, &decided.dir, |version| engine.goroot(version)))
     };
     Ok(Json(blocking(decide).await?))
@@ -138,7 +139,7 @@ async fn decision(State(context): Shared, Json(ask): Json<body::Ask>) -> Result<
 
 async fn sdks(State(context): Shared) -> Result<Json<body::Sdks>, Refused> {
     let engine = context.changes.engine.clone();
-    let facts = blocking(move || engine.sdks().map_err(|e| e.report().into())).await?;
+    let facts = blocking(move || engine.sdks().map_err(|e| of_engine(&e))).await?;
     let last_uses = context.index.last_uses().await;
     let installed = facts.iter().map(|facts| {
         let last_used = last_uses.get(&facts.sdk.version).copied();
@@ -152,9 +153,9 @@ async fn releases(
     Json(wanted): Json<body::ReleasesWanted>,
 ) -> Result<Json<body::Releases>, Refused> {
     let engine = context.changes.engine.clone();
-    let released = engine.releases(&wanted.vars.into(), wanted.refresh).await.map_err(|e| Problem::from(e.report()))?;
+    let released = engine.releases(&wanted.vars.into(), wanted.refresh).await.map_err(|e| of_engine(&e))?;
     let platform = engine.platform().clone();
-    let here = blocking(move || engine.store().sdks().map_err(|e| Report::of(Code::Failure, &e).into())).await?;
+    let here = blocking(move || installed(&engine)).await?;
     let Releases { all, source, fetched_at, stale } = released;
     let mut ours: Vec<_> = all.into_iter().filter(|release| release.is_for(&platform)).collect();
     ours.sort_unstable_by(|a, b| b.version.cmp(&a.version));
@@ -170,7 +171,7 @@ async fn releases(
 async fn projects(State(context): Shared) -> Result<Json<body::Projects>, Refused> {
     let Some(mut projects) = context.index.projects().await else {
         let report = Report::new(Code::Failure, "the index cannot be read; `go` works without it");
-        return Err(Problem::from(report.hint("govern daemon logs")).into());
+        return Err(fault(report.hint("govern daemon logs")).into());
     };
     projects.sort_by_key(|project| std::cmp::Reverse(project.last_use));
     let projects = projects.into_iter().map(|project| body::Project {
@@ -215,9 +216,9 @@ async fn events(
     let heard = headers.get("last-event-id").and_then(|id| id.to_str().ok()).and_then(|id| id.parse().ok());
     let follower = job.follow(heard.unwrap_or(0));
     // Ends with the daemon, however long the job takes: an open stream would keep the daemon from ending.
-    let events = stream::unfold((follower, context.cut.clone()), |(mut follower, cut)| async move {
-        let next = cut.run_until_cancelled(next_event(&mut follower)).await??;
-        Some((Ok(next), (follower, cut)))
+    let events = stream::unfold((follower, context.end.clone()), |(mut follower, end)| async move {
+        let next = end.run_until_cancelled(next_event(&mut follower)).await??;
+        Some((Ok(next), (follower, end)))
     });
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)))
 }
@@ -238,14 +239,18 @@ async fn shutdown(State(context): Shared) -> Result<Json<body::Status>, Refused>
     Ok(Json(status))
 }
 
-fn usage(error: &dyn std::error::Error) -> Problem {
-    Report::of(Code::Usage, error).into()
+fn installed(engine: &Engine) -> Result<Vec<Sdk>, Fault> {
+    engine.store().sdks().map_err(|error| of_engine(&error.into()))
 }
 
-fn absolute(dir: OsText) -> Result<PathBuf, Problem> {
+fn usage(error: &dyn std::error::Error) -> Fault {
+    fault(Report::of(Code::Usage, error))
+}
+
+fn absolute(dir: OsText) -> Result<PathBuf, Fault> {
     let dir = dir.into_path();
     if dir.is_absolute() {
         return Ok(dir);
     }
-    Err(Report::new(Code::Usage, "the directory of a question must be an absolute path").into())
+    Err(fault(Report::new(Code::Usage, "the directory of a question must be an absolute path")))
 }

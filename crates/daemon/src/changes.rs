@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use govern_api::body::JobEvent;
-use govern_api::problem::Problem;
 use govern_core::decide::{Install, Kind, Question, Target, Tool};
 use govern_core::spec::Spec;
 use govern_core::vars::Vars;
@@ -12,6 +11,7 @@ use govern_engine::{Engine, Wish};
 use tokio::task;
 
 use crate::answered::Answered;
+use crate::fault::{Fault, bug, of_engine};
 use crate::index::Index;
 use crate::jobs::{Jobs, Started, Verb};
 
@@ -30,16 +30,17 @@ pub(crate) struct Changes {
 
 impl Changes {
     /// Installs the release that a wish means, or joins whoever does.
-    pub(crate) async fn install(&self, wish: &Wish, vars: Vars) -> Result<Started, Problem> {
+    pub(crate) async fn install(&self, wish: &Wish, vars: Vars) -> Result<Started, Fault> {
         let wanted_by = wish.wanted_by.clone();
-        let problem = move |error: govern_engine::Error| {
-            let problem = Problem::from(error.report());
-            Problem { wanted_by: problem.wanted_by.or(wanted_by), ..problem }
+        let refused = move |error: govern_engine::Error| {
+            let mut fault = of_engine(&error);
+            fault.wanted_by = fault.wanted_by.or(wanted_by);
+            fault
         };
-        let version = self.engine.resolve(wish, &vars).await.map_err(problem.clone())?;
+        let version = self.engine.resolve(wish, &vars).await.map_err(refused.clone())?;
         let (engine, index, wanted) = (self.engine.clone(), self.index.clone(), version.clone());
         self.jobs.start(Verb::Install, &version, |job| async move {
-            let installed = engine.install(&wanted, &vars, job).await.map_err(problem)?;
+            let installed = engine.install(&wanted, &vars, job).await.map_err(refused)?;
             index.rescan();
             Ok(JobEvent::Done {
                 version: installed.sdk.version.toolchain(),
@@ -51,13 +52,13 @@ impl Changes {
     }
 
     /// Removes an SDK, or joins whoever does.
-    pub(crate) fn remove(&self, version: &Version) -> Result<Started, Problem> {
+    pub(crate) fn remove(&self, version: &Version) -> Result<Started, Fault> {
         let (engine, index, unwanted) = (self.engine.clone(), self.index.clone(), version.clone());
         self.jobs.start(Verb::Remove, version, |_| async move {
             let removed = engine.remove(&unwanted).await;
             // Also when it failed: it may have got half-way.
             index.rescan();
-            let removed = removed.map_err(|error| Problem::from(error.report()))?;
+            let removed = removed.map_err(|error| of_engine(&error))?;
             let version = unwanted.toolchain();
             Ok(JobEvent::Done { version, goroot: None, already: false, freed: Some(removed.bytes) })
         })
@@ -82,7 +83,7 @@ impl Changes {
                 Ok(Started { job, joined }) => {
                     tracing::info!(version = %job.version, joined, wanted_by = wish.wanted_by, "installed ahead");
                 }
-                Err(problem) => tracing::info!(spec = %wish.spec, title = problem.title, "not installed ahead"),
+                Err(fault) => tracing::info!(spec = %wish.spec, title = fault.title, "not installed ahead"),
             }
         });
     }
@@ -99,17 +100,7 @@ impl Changes {
 
 /// Does blocking work where it may block; a panic is told as what it is.
 pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
-) -> Result<T, Problem> {
-    match task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(_) => Err(bug()),
-    }
-}
-
-/// What is told of a panic.
-pub(crate) fn bug() -> Problem {
-    let report =
-        govern_core::problem::Report::new(govern_core::problem::Code::Failure, "govern has a bug: a worker panicked");
-    report.hint("govern daemon logs").into()
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    task::spawn_blocking(work).await.unwrap_or_else(|_| Err(bug()))
 }

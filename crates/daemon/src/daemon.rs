@@ -60,6 +60,8 @@ pub(crate) struct Setup {
 /// A running daemon.
 pub(crate) struct Daemon {
     context: Arc<Context>,
+    /// Cancelled: jobs are not waited for.
+    cut: CancellationToken,
     claim: Claim,
     shim: Place,
     api: Place,
@@ -78,7 +80,7 @@ impl Daemon {
         engine.start()?;
         let index = Index::start(engine.clone())?;
 
-        let (stop, cut) = (CancellationToken::new(), CancellationToken::new());
+        let (stop, cut, end) = (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
         let jobs = Jobs::new(cut.clone());
         let changes = Changes { engine: engine.clone(), jobs, index: index.clone(), vars: vars.clone() };
         let foreseeing = changes.clone();
@@ -96,11 +98,11 @@ impl Daemon {
         let responder: Responder = Box::new(move |frame, buffer| answer(&engine, frame, buffer));
         let shims =
             ShimLane::start(shim_listener, DEADLINE, responder, Box::new(move |answered| notes.take(answered)))?;
-        let context = Arc::new(Context { changes, index, watcher, shims, started: Instant::now(), stop, cut });
+        let context = Arc::new(Context { changes, index, watcher, shims, started: Instant::now(), stop, end });
         let (api_listener, listeners) = watch::channel(Arc::new(api_listener));
         let api_task = tokio::spawn(api::serve(listeners, uid, Arc::clone(&context)));
         tracing::info!(shim = ?shim.path(), api = ?api.path(), index = context.index.state(), "ready");
-        Ok(Some(Daemon { context, claim, shim, api, api_listener, api_task, drain }))
+        Ok(Some(Daemon { context, cut, claim, shim, api, api_listener, api_task, drain }))
     }
     /// Cancelled, it makes the daemon drain and end.
     pub(crate) fn stop(&self) -> CancellationToken {
@@ -109,7 +111,7 @@ impl Daemon {
 
     /// Cancelled, it makes the daemon end without waiting for jobs.
     pub(crate) fn cut(&self) -> CancellationToken {
-        self.context.cut.clone()
+        self.cut.clone()
     }
 
     /// Runs until it is to stop, drains, and ends.
@@ -157,7 +159,7 @@ impl Daemon {
     }
 
     async fn end(mut self) {
-        let Context { changes, cut, .. } = &*self.context;
+        let Context { changes, end, .. } = &*self.context;
         tracing::info!(jobs = changes.jobs.running().len(), "ending");
         // Shims and clients are answered until the jobs are done; there are no new jobs.
         changes.jobs.close();
@@ -167,12 +169,14 @@ impl Daemon {
                     tracing::warn!("jobs are cut off; the next try resumes them");
                 }
             }
-            () = cut.cancelled() => {}
+            () = self.cut.cancelled() => {}
         }
-        cut.cancel();
+        self.cut.cancel();
         if time::timeout(FINISH, changes.jobs.drained()).await.is_err() {
             tracing::warn!("a job does not end");
         }
+        // Only now: whoever follows a job has heard how it ended.
+        end.cancel();
         let ending = if self.shim.is_inherited() { Ending::Leave } else { Ending::Answer };
         // Out of sight first: whoever comes now finds no daemon, and not one that hangs up.
         self.shim.clear();

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt as _;
 use govern_api::body::{self, JobEvent};
-use govern_api::problem::Problem;
 use govern_core::problem::{Code, Report};
 use govern_core::version::Version;
 use tokio::runtime::Handle;
@@ -16,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
+use crate::fault::{Fault, bug, fault};
 use crate::job::Job;
 
 /// Changes at work at the same time; the others wait their turn. Each inflates an archive, so more would only compete.
@@ -90,10 +90,10 @@ impl Jobs {
 
     /// Starts a change or joins it. The work goes on whatever becomes of those who asked for it, and gives the
     /// job's last event.
-    pub(crate) fn start<W, F>(self: &Arc<Self>, verb: Verb, version: &Version, work: W) -> Result<Started, Problem>
+    pub(crate) fn start<W, F>(self: &Arc<Self>, verb: Verb, version: &Version, work: W) -> Result<Started, Fault>
     where
         W: FnOnce(Arc<Job>) -> F + Send + 'static,
-        F: Future<Output = Result<JobEvent, Problem>> + Send + 'static,
+        F: Future<Output = Result<JobEvent, Fault>> + Send + 'static,
     {
         let mut state = self.state();
         if state.is_closed {
@@ -105,7 +105,7 @@ impl Jobs {
         }
         if state.running.len() >= MAX_RUNNING {
             let report = Report::new(Code::Daemon, format!("{MAX_RUNNING} changes are under way already"));
-            return Err(report.hint("govern status").into());
+            return Err(fault(report.hint("govern status")));
         }
         state.last_id += 1;
         let job = Arc::new(Job::new(state.last_id, verb, version.clone()));
@@ -162,24 +162,30 @@ impl Jobs {
         self.tasks.wait().await;
     }
 
+    /// Ends when nothing is considered and no job runs.
+    #[cfg(test)]
+    pub(crate) async fn considered(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.tasks.reopen();
+    }
+
     async fn run<W, F>(self: Arc<Self>, job: Arc<Job>, work: W)
     where
         W: FnOnce(Arc<Job>) -> F + Send + 'static,
-        F: Future<Output = Result<JobEvent, Problem>> + Send + 'static,
+        F: Future<Output = Result<JobEvent, Fault>> + Send + 'static,
     {
         let working = self.cut.run_until_cancelled(self.in_turn(&job, work));
         // A panic costs this job and no other.
         let last = match AssertUnwindSafe(working).catch_unwind().await {
             Ok(Some(Ok(done))) => done,
-            Ok(Some(Err(problem))) => JobEvent::Failed { problem },
-            Ok(None) => JobEvent::Failed { problem: ending() },
-            Err(_) => {
-                JobEvent::Failed { problem: Report::new(Code::Failure, "govern has a bug: a job panicked").into() }
-            }
+            Ok(Some(Err(fault))) => JobEvent::Failed { problem: *fault },
+            Ok(None) => JobEvent::Failed { problem: *ending() },
+            Err(_panic) => JobEvent::Failed { problem: *bug() },
         };
         match &last {
             JobEvent::Failed { problem } => {
-                tracing::warn!(title = problem.title, causes = ?problem.causes, "job failed")
+                tracing::warn!(title = problem.title, causes = ?problem.causes, "job failed");
             }
             _ => tracing::info!("job done"),
         }
@@ -190,10 +196,10 @@ impl Jobs {
         job.tell(last);
     }
 
-    async fn in_turn<W, F>(&self, job: &Arc<Job>, work: W) -> Result<JobEvent, Problem>
+    async fn in_turn<W, F>(&self, job: &Arc<Job>, work: W) -> Result<JobEvent, Fault>
     where
         W: FnOnce(Arc<Job>) -> F,
-        F: Future<Output = Result<JobEvent, Problem>>,
+        F: Future<Output = Result<JobEvent, Fault>>,
     {
         let permit = match self.at_work.try_acquire() {
             Ok(permit) => Ok(permit),
@@ -212,8 +218,8 @@ impl Jobs {
     }
 }
 
-fn ending() -> Problem {
-    Report::new(Code::Daemon, "the govern daemon is ending").hint("govern daemon start").into()
+fn ending() -> Fault {
+    fault(Report::new(Code::Daemon, "the govern daemon is ending").hint("govern daemon start"))
 }
 
 #[cfg(test)]
@@ -222,13 +228,13 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use govern_api::body::JobEvent;
-    use govern_api::problem::Problem;
     use govern_core::problem::{Code, Report};
     use govern_core::version::Version;
     use tokio::sync::oneshot;
     use tokio_util::sync::CancellationToken;
 
     use super::{AT_WORK, Jobs, REMEMBERED, Verb};
+    use crate::fault::fault;
 
     fn version(text: &str) -> Version {
         Version::parse(text).unwrap()
@@ -271,9 +277,9 @@ mod tests {
         let panics = jobs.start(Verb::Install, &version("1.22.4"), |_| async { panic!("on purpose") }).unwrap();
         let JobEvent::Failed { problem } = last(panics.job).await else { panic!("not failed") };
         assert!(problem.title.contains("bug"), "{}", problem.title);
-        let no = || Problem::from(Report::new(Code::Network, "no"));
+        let no = || fault(Report::new(Code::Network, "no"));
         let fails = jobs.start(Verb::Install, &version("1.22.4"), move |_| async move { Err(no()) }).unwrap();
-        assert_eq!(last(fails.job).await, JobEvent::Failed { problem: no() });
+        assert_eq!(last(fails.job).await, JobEvent::Failed { problem: *no() });
         assert!(jobs.running().is_empty());
         assert_eq!(jobs.all().iter().map(|job| job.state.as_str()).collect::<Vec<_>>(), ["failed", "failed"]);
     }

@@ -9,6 +9,7 @@ mod api;
 mod changes;
 mod claim;
 mod daemon;
+mod fault;
 mod file_id;
 mod index;
 mod job;

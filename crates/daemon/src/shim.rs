@@ -210,10 +210,9 @@ impl Shared {
     fn leave_the_door(self: &Arc<Self>) {
         let mut threads = self.threads();
         threads.idle -= 1;
-        if threads.idle == 0 && threads.alive < MOST && threads.ending.is_none() {
-            if let Err(error) = self.grow(&mut threads) {
-                tracing::warn!(%error, "no further thread for the shims");
-            }
+        let is_alone = threads.idle == 0 && threads.alive < MOST && threads.ending.is_none();
+        if is_alone && let Err(error) = self.grow(&mut threads) {
+            tracing::warn!(%error, "no further thread for the shims");
         }
     }
 

@@ -9,12 +9,12 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
-use govern_api::problem::{MEDIA_TYPE, Problem};
+use govern_api::problem::MEDIA_TYPE;
 use govern_core::problem::{Code, Report};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::changes::bug;
+use crate::fault::{Fault, bug, fault};
 
 /// The longest body that is taken, in bytes. Variables and arguments are the longest thing in one.
 const MAX_BODY: usize = 256 << 10;
@@ -24,19 +24,20 @@ const HOSTS: [&str; 2] = ["govern.local", "localhost"];
 
 /// A refusal, told as problem+json.
 #[derive(Debug)]
-pub(super) struct Refused(Problem);
+pub(super) struct Refused(Fault);
 
 impl Refused {
     /// A refusal with an HTTP status of its own.
     pub(super) fn new(status: StatusCode, fact: &str) -> Refused {
-        let problem = Problem::from(Report::new(Code::Usage, fact));
-        Refused(Problem { status: status.as_u16(), ..problem })
+        let mut fault = fault(Report::new(Code::Usage, fact));
+        fault.status = status.as_u16();
+        Refused(fault)
     }
 }
 
-impl From<Problem> for Refused {
-    fn from(problem: Problem) -> Refused {
-        Refused(problem)
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Refused {
+        Refused(fault)
     }
 }
 
@@ -65,9 +66,9 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for Json<T> {
             let fact = format!("the request's body is cut short, or has more than {MAX_BODY} bytes");
             return Err(Refused::new(StatusCode::PAYLOAD_TOO_LARGE, &fact));
         };
-        let not_understood = |fault: serde_json::Error| {
+        let not_understood = |why: serde_json::Error| {
             let report = Report::new(Code::Usage, "the request's body cannot be understood");
-            Refused(Problem { causes: vec![fault.to_string()], ..report.into() })
+            Refused(fault(Report { causes: vec![why.to_string()], ..report }))
         };
         serde_json::from_slice(&bytes).map(Json).map_err(not_understood)
     }
