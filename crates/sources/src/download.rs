@@ -1,0 +1,195 @@
+//! A running download as its owner sees it: a blocking reader of the bytes as they come, and the finished file.
+//!
+//! Bytes that were read cannot be taken back. So a byte is given to the reader only when the answer that is being received
+//! vouches for it: bytes of an earlier run are held back until their source said that they are still good, or sent them
+//! again and they were the same. When the archive changes at its source after the reader was given bytes that are no longer
+//! part of it, the reader and [`Download::finish`] fail ([`Error::Changed`]); opening the artifact again starts anew.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::error::Error;
+
+/// The reader fails with this, inside an `io::Error`, when the download failed. [`Download::finish`] says why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stopped {
+    /// It ended before the archive did.
+    #[error("the download ended early")]
+    Failed,
+    /// The archive is another one now than when the first bytes were read: read it again from the start.
+    #[error("the archive changed while it was downloaded")]
+    Changed,
+}
+
+/// What reader and transfer share.
+pub(crate) struct Shared {
+    /// Std mutex: never held across `.await`, nor while a file is read or written.
+    state: Mutex<State>,
+    grown: Condvar,
+}
+
+struct State {
+    file: Option<Arc<File>>,
+    /// Bytes from the start that may be read.
+    vouched: u64,
+    /// Bytes from the start that were read, by the reader that is furthest.
+    taken: u64,
+    end: End,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Open,
+    Whole,
+    Stopped(Stopped),
+}
+
+impl Shared {
+    pub(crate) fn new() -> Arc<Shared> {
+        let state = State { file: None, vouched: 0, taken: 0, end: End::Open };
+        Arc::new(Shared { state: Mutex::new(state), grown: Condvar::new() })
+    }
+
+    /// Sets the file that the bytes are read from.
+    pub(crate) fn read_from(&self, file: Arc<File>) {
+        self.change(|state| state.file = Some(file));
+    }
+
+    /// The bytes up to `length` are good.
+    pub(crate) fn vouch(&self, length: u64) {
+        self.change(|state| state.vouched = state.vouched.max(length));
+    }
+
+    /// From now on, another answer vouches: nothing more is given out until it does.
+    pub(crate) fn doubt(&self) {
+        self.change(|state| state.vouched = state.taken);
+    }
+
+    /// The bytes from `length` on are no longer part of the archive. False when some of them were read already.
+    pub(crate) fn cut(&self, length: u64) -> bool {
+        let mut state = self.lock();
+        if state.taken > length {
+            return false;
+        }
+        state.vouched = state.vouched.min(length);
+        true
+    }
+
+    /// All bytes are there.
+    pub(crate) fn close(&self, length: u64) {
+        self.change(|state| (state.vouched, state.end) = (length, End::Whole));
+    }
+
+    /// No more bytes come. The first word counts.
+    pub(crate) fn stop(&self, why: Stopped) {
+        self.change(|state| {
+            if state.end == End::Open {
+                state.end = End::Stopped(why);
+            }
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.lock());
+        self.grown.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no holder of this lock panics")
+    }
+
+    /// Waits for bytes at `at`: how many of `most` may be read, 0 at the end of the archive.
+    fn wait(&self, at: u64, most: usize) -> io::Result<(usize, Option<Arc<File>>)> {
+        let mut state = self.lock();
+        loop {
+            if state.vouched > at {
+                let length = usize::try_from(state.vouched - at).unwrap_or(usize::MAX).min(most);
+                // Taken before it is read: from here on, the transfer cannot cut these bytes off.
+                state.taken = state.taken.max(at + length as u64);
+                return Ok((length, state.file.clone()));
+            }
+            match state.end {
+                End::Open => state = self.grown.wait(state).expect("no holder of this lock panics"),
+                End::Whole => return Ok((0, None)),
+                End::Stopped(why) => return Err(io::Error::other(why)),
+            }
+        }
+    }
+}
+
+/// Reads an archive while it is downloaded. Blocks: for threads that may.
+struct Reader {
+    shared: Arc<Shared>,
+    at: u64,
+}
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let (length, file) = self.shared.wait(self.at, buffer.len())?;
+        let Some(file) = file else { return Ok(0) };
+        // What was cut off between the promise and the reading belongs to an archive that is no more.
+        file.read_exact_at(&mut buffer[..length], self.at).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => io::Error::other(Stopped::Changed),
+            _ => error,
+        })?;
+        self.at += length as u64;
+        Ok(length)
+    }
+}
+
+/// A running download. Dropping it stops it and leaves what has come for the next one.
+pub struct Download {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) url: String,
+    pub(crate) size: Option<u64>,
+    pub(crate) job: JoinHandle<Result<PathBuf, Error>>,
+    /// The job gives up when this is dropped.
+    pub(crate) alive: oneshot::Sender<()>,
+}
+
+impl fmt::Debug for Download {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Download").field("url", &self.url).field("size", &self.size).finish_non_exhaustive()
+    }
+}
+
+impl Download {
+    /// The bytes of the archive from its start: first what an earlier run left, then the network's as they come.
+    ///
+    /// The reader blocks; it ends with the archive, or with an error that holds a [`Stopped`].
+    pub fn reader(&mut self) -> impl Read + Send + 'static {
+        Reader { shared: Arc::clone(&self.shared), at: 0 }
+    }
+
+    /// Where the bytes come from: with GOPROXY, the proxy that has the archive.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The length of the archive, when its source says.
+    #[must_use]
+    pub fn size(&self) -> Option<u64> {
+        self.size
+    }
+
+    /// Waits for the end: the file on disk, complete and not yet proven.
+    ///
+    /// # Errors
+    /// What ended the download early. What has come is kept for the next try, where that can be gone on with.
+    pub async fn finish(self) -> Result<PathBuf, Error> {
+        let done = self.job.await.unwrap_or(Err(Error::Cancelled { url: self.url }));
+        drop(self.alive);
+        done
+    }
+}
