@@ -110,8 +110,7 @@ fn a_pin_is_written_and_taken_away_and_a_file_keeps_what_is_not_ours() {
     assert_eq!(in_project("pin go1.22.4 --no-install"), "0\n--\nPinned 1.22.4 in .go-version\n");
     assert_eq!(file(".go-version").as_deref(), Some("1.22.4\n"));
     assert_eq!(in_project("use 1.23 --no-install"), "0\n--\nPinned 1.23 in .go-version (was 1.22.4)\n");
-    let removed = "0\n--\nRemoved the pin 1.23 from .go-version\nnow latest, wanted by nobody: the newest release is the \
-                   built-in default\n";
+    let removed = "0\n--\nRemoved the pin 1.23 from .go-version\nnow latest, wanted by govern's own default, the newest release\n";
     assert_eq!(in_project("unpin"), removed);
     assert_eq!(file(".go-version"), None);
     std::fs::write(project.join(".tool-versions"), "# tools\nnodejs 20\ngolang 1.21.0 # old\n").unwrap();

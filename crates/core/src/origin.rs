@@ -39,7 +39,7 @@ impl fmt::Display for Origin {
             Origin::File { path, line } => write!(f, "{}:{line}", escaped(path)),
             Origin::Override(dir) => write!(f, "the override for {}", escaped(dir)),
             Origin::Default => f.write_str("govern default"),
-            Origin::BuiltIn => f.write_str("nobody: the newest release is the built-in default"),
+            Origin::BuiltIn => f.write_str("govern's own default, the newest release"),
             Origin::Policy(name) => write!(f, "the policy {}", escaped_text(name)),
         }
     }
@@ -102,7 +102,7 @@ mod tests {
         check(Origin::File { path: PathBuf::from("/p\n/\u{202e}x"), line: 1 }, "/p\\n/\\u{202e}x:1");
         check(Origin::Override(PathBuf::from("/p q")), "the override for /p q");
         check(Origin::Default, "govern default");
-        check(Origin::BuiltIn, "nobody: the newest release is the built-in default");
+        check(Origin::BuiltIn, "govern's own default, the newest release");
         check(Origin::Policy("require_log".to_owned()), "the policy require_log");
     }
 

@@ -95,7 +95,7 @@ fn nested_directories_get_different_sdks_and_every_edit_is_seen_at_once() {
         assert_eq!(world.ask("a", &[], &[]), format!("{version} < a/.go-version:1"));
     }
     fs::remove_file(world.root().join("a/.go-version")).unwrap();
-    assert_eq!(world.ask("a", &[], &[]), "1.27.3 < nobody: the newest release is the built-in default");
+    assert_eq!(world.ask("a", &[], &[]), "1.27.3 < govern's own default, the newest release");
 }
 
 #[test]

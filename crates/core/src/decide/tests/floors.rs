@@ -69,7 +69,7 @@ fn a_default_that_is_not_installed_is_installed_when_it_will_be_new_enough() {
 #[test]
 fn a_floor_is_a_wish_so_no_go_of_unknown_age_serves_it() {
     let nothing = at("/p").file("/p/go.mod", "go 1.24.2").installed("");
-    check(nothing, "8 default nobody: the newest release is the built-in default -> install latest at least 1.24.2");
+    check(nothing, "8 default govern's own default, the newest release -> install latest at least 1.24.2");
     // Who says `system` means it; that Go reads the line itself.
     let system = at("/p").file("/p/go.mod", "go 1.24.2").file("/.tool-versions", "golang system");
     check(&system, "7 default /.tool-versions:1 -> go on PATH");

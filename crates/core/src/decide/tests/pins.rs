@@ -8,7 +8,7 @@ use crate::vars::Vars;
 
 #[test]
 fn every_form_of_gotoolchain_is_a_pin_or_is_none() {
-    let none = "8 default nobody: the newest release is the built-in default -> 1.27.3";
+    let none = "8 default govern's own default, the newest release -> 1.27.3";
     let form = |value: &str, expect: &str| check(at("/p").var("GOTOOLCHAIN", value), expect);
     form("go1.26.3", "3 pin $GOTOOLCHAIN -> 1.26.3");
     form("go1.26.3+auto", "3 pin $GOTOOLCHAIN -> 1.26.3");
@@ -134,7 +134,7 @@ fn a_launcher_that_go_switches_to_is_wished_for_by_a_checkout_unless_gotoolchain
 
 #[test]
 fn nothing_installed_means_a_go_further_down_path_or_the_newest_release() {
-    let nobody = "8 default nobody: the newest release is the built-in default";
+    let nobody = "8 default govern's own default, the newest release";
     check(at("/p").installed(""), &format!("{nobody} -> go on PATH, or install latest"));
     check(at("/p").installed("1.28rc1"), &format!("{nobody} -> 1.28rc1"));
     check(at("/p").installed("1.27.3-bigcorp 1.28rc1 1.9.2rc2"), &format!("{nobody} -> 1.28rc1"));
@@ -185,11 +185,11 @@ fn a_plus_word_is_taken_off_the_command_line() {
 #[test]
 fn a_circle_ends_at_the_eighth_call() {
     let deep = |depth: &str| at("/p").var("GOVERN_DEPTH", depth);
-    check(deep("7"), "8 default nobody: the newest release is the built-in default -> 1.27.3");
+    check(deep("7"), "8 default govern's own default, the newest release -> 1.27.3");
     check(deep("8"), "refused: govern has called itself 8 times in a row");
     check(deep("9").call("+x/y version"), "refused: govern has called itself 9 times in a row");
-    check(deep("-1"), "8 default nobody: the newest release is the built-in default -> 1.27.3");
-    check(deep("many"), "8 default nobody: the newest release is the built-in default -> 1.27.3");
+    check(deep("-1"), "8 default govern's own default, the newest release -> 1.27.3");
+    check(deep("many"), "8 default govern's own default, the newest release -> 1.27.3");
 }
 
 #[test]

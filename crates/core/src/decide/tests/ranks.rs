@@ -6,7 +6,7 @@ use crate::decide::Tool;
 #[test]
 fn each_rank_beats_those_below() {
     let mut world = at("/p/q");
-    check(&world, "8 default nobody: the newest release is the built-in default -> 1.27.3");
+    check(&world, "8 default govern's own default, the newest release -> 1.27.3");
     world = world.default("1.26.3");
     check(&world, "8 default govern default -> 1.26.3");
     world = world.file("/.tool-versions", "golang 1.25.6");
@@ -69,7 +69,7 @@ fn three_nested_directories_have_three_gos() {
             "6 /a/b/go.mod:3 go 1.24.0: a pin is exact",
         ]
     );
-    check(world("/"), "8 default nobody: the newest release is the built-in default -> 1.27.3");
+    check(world("/"), "8 default govern's own default, the newest release -> 1.27.3");
 }
 
 #[test]
@@ -130,10 +130,7 @@ fn the_nearest_override_above_the_directory_decides() {
     check(world("/pq"), "4 pin the override for / -> 1.20.14");
     // An override stands above the files of the checkout, however near.
     check(world("/p/x").file("/p/x/.go-version", "1.27.3"), "4 pin the override for /p -> 1.26.3");
-    check(
-        at("/p").overriding("/q", "1.25.6"),
-        "8 default nobody: the newest release is the built-in default -> 1.27.3",
-    );
+    check(at("/p").overriding("/q", "1.25.6"), "8 default govern's own default, the newest release -> 1.27.3");
     check(at("/p").overriding("/p", "1.22"), "4 pin the override for /p -> install 1.22");
 }
 
