@@ -172,7 +172,7 @@ fn what_is_no_regular_file_is_passed_over_and_nothing_hangs() {
     let project = world.root().join("p/q");
     fs::create_dir_all(&project).unwrap();
     let pin = project.join(".go-version");
-    let fifo = || rustix::fs::mknodat(rustix::fs::CWD, &pin, rustix::fs::FileType::Fifo, 0o644.into(), 0).unwrap();
+    let fifo = || assert!(std::process::Command::new("mkfifo").arg(&pin).status().unwrap().success());
     let check = |what: &str| assert_eq!(world.ask("p/q", &[], &[]), "1.24.11 < p/.go-version:1", "{what}");
     fifo();
     check("a FIFO without a writer");
