@@ -23,7 +23,7 @@ impl Base {
             Url::parse(text).map_err(|fault| malformed(format!("one of its URLs cannot be read: {fault}")))?;
         match url.scheme() {
             "http" | "https" => {}
-            "file" if url.host().is_none() && url.query().is_none() && url.fragment().is_none() => {}
+            "file" if url.to_file_path().is_ok() && url.query().is_none() && url.fragment().is_none() => {}
             "file" => return Err(malformed("a file URL has a path and nothing else: `file:///dir`".to_owned())),
             other => {
                 return Err(malformed(format!("a URL has the scheme `{other}`: https, http and file can be used")));

@@ -11,7 +11,7 @@ use crate::base::Base;
 use crate::error::Error;
 use crate::goproxy::{FallOver, Goproxy};
 use crate::http::{Answer, Http, Validators};
-use crate::sumdb::{ANSWER_LIMIT, Client, DiskKeep, Remote, RemoteError, Setting};
+use crate::sumdb::{ANSWER_LIMIT, Client, DiskKeep, KeyError, Remote, RemoteError, Setting};
 
 /// A client of the checksum database.
 pub(crate) type LogClient = Client<Route, DiskKeep>;
@@ -26,7 +26,7 @@ pub(crate) fn client(
     let malformed = |reason: String| Error::Setting { variable: "GOSUMDB", reason };
     let setting = match gosumdb.filter(|text| !text.is_empty()) {
         None => Some(Setting::default_database()),
-        Some(text) => Setting::parse(text).map_err(|error| malformed(error.to_string()))?,
+        Some(text) => Setting::parse(text).map_err(|error| malformed(without_url(&error)))?,
     };
     let Some(Setting { verifier, url }) = setting else { return Ok(None) };
     let own = Base::parse("GOSUMDB", &format!("https://{}", verifier.name()))?;
@@ -40,6 +40,15 @@ pub(crate) fn client(
     };
     let keep = DiskKeep::new(&layout.sumdb_state(), &layout.sumdb_cache(), &verifier);
     Ok(Some(Client::new(verifier, route, keep)))
+}
+
+/// What is wrong with GOSUMDB, without quoting a URL: there may be a password in it.
+fn without_url(error: &KeyError) -> String {
+    match error {
+        KeyError::Url(_) => "its URL is not an http or https URL".to_owned(),
+        KeyError::TooManyFields(_) => "it has more than two fields".to_owned(),
+        error => error.to_string(),
+    }
 }
 
 /// Finds a database as Go does: at the URL in GOSUMDB; else below the first proxy that says it supports it; else at the

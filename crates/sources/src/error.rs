@@ -33,7 +33,7 @@ pub enum Error {
         url: String,
     },
     /// A source does not answer, or not with what was asked for.
-    #[error("{url} {}", if source.is_wrong_file() { "is not what the release list promises" } else { "does not answer" })]
+    #[error("{url} does not answer")]
     Unreachable {
         /// What was asked for.
         url: String,
@@ -41,12 +41,12 @@ pub enum Error {
         source: Cause,
     },
     /// A source answers that it does not have this.
-    #[error("{url} does not exist (HTTP {status})")]
+    #[error("{url} does not exist{}", status.map(|status| format!(" (HTTP {status})")).unwrap_or_default())]
     Absent {
         /// What was asked for.
         url: String,
-        /// 404 or 410.
-        status: u16,
+        /// 404 or 410; none for a file.
+        status: Option<u16>,
     },
     /// A list came, and it is none.
     #[error("{url} is no list of Go releases: {reason}")]
@@ -157,7 +157,6 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Error::NoSource | Error::Offline { .. } => Code::Policy,
-            Error::Unreachable { source, .. } if source.is_wrong_file() => Code::Integrity,
             Error::Unreachable { .. }
             | Error::Absent { .. }
             | Error::BadList { .. }
@@ -243,6 +242,9 @@ pub enum Cause {
     /// Nothing came for too long.
     #[error("nothing came for {} s", .0.as_secs_f32())]
     Silence(Duration),
+    /// It came, too slowly.
+    #[error("it did not answer within {} s", .0.as_secs_f32())]
+    Slow(Duration),
     /// The connection broke.
     #[error("the connection broke: {0}")]
     Broken(String),
@@ -282,13 +284,6 @@ pub enum Cause {
     /// Credentials were given for a connection that everybody can read.
     #[error("a user name and password would be sent without encryption; use https")]
     Exposed,
-}
-
-impl Cause {
-    /// The source answers, with a file that is not the one promised. Another source may have the right one.
-    fn is_wrong_file(&self) -> bool {
-        matches!(self, Cause::Length { .. })
-    }
 }
 
 fn note(detail: &str) -> String {

@@ -36,6 +36,18 @@ pub(crate) enum FallOver {
     Any,
 }
 
+impl FallOver {
+    /// Says whether the next proxy may be asked after this.
+    pub(crate) fn admits(self, error: &Error) -> bool {
+        error.is_absent() || (self == FallOver::Any && error.is_unreachable())
+    }
+
+    /// Of two proxies' errors the one to report: as in Go, trouble says more than that there is no such thing.
+    pub(crate) fn more_telling(before: Option<Error>, now: Error) -> Error {
+        before.filter(|before| now.is_absent() && !before.is_absent()).unwrap_or(now)
+    }
+}
+
 /// The list of proxies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Goproxy {

@@ -3,48 +3,29 @@
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
-use std::fs;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use reqwest::header::{ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION};
-use reqwest::{Certificate, Client, Proxy, Response, StatusCode, Url, redirect};
+use reqwest::{Client, Response, StatusCode, Url};
 use tokio::sync::OnceCell;
 use tokio::time::{sleep, timeout};
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::base::{Target, Trust, host, public};
-use crate::egress::Egress;
+use crate::client::{ClientSettings, make_client, read_netrc};
 use crate::error::{Cause, Error, quoted};
+use crate::local;
 use crate::netrc::Netrc;
 use crate::pace::{Pace, retry_after};
 
 /// The most redirects that are followed, as in Go.
 const MOST_REDIRECTS: usize = 10;
 
-/// The most bytes of a netrc file or a file of certificates.
-const LARGEST_FILE: u64 = 16 << 20;
-
-/// How this product names itself.
-const USER_AGENT: &str = concat!("govern/", env!("CARGO_PKG_VERSION"));
-
-/// What a client is made from.
-#[derive(Clone, Debug)]
-pub(crate) struct HttpSettings {
-    pub(crate) egress: Egress,
-    pub(crate) netrc: Option<PathBuf>,
-    pub(crate) ssl_cert_file: Option<PathBuf>,
-    /// Directories, separated as in PATH.
-    pub(crate) ssl_cert_dir: Option<PathBuf>,
-    pub(crate) offline: bool,
-    pub(crate) pace: Pace,
-}
-
 /// The one door to the network.
 pub(crate) struct Http {
-    settings: HttpSettings,
+    settings: ClientSettings,
     /// Made when first needed: reading the machine's roots takes some 30 ms.
     verified: OnceCell<Client>,
     any: OnceCell<Client>,
@@ -115,7 +96,7 @@ pub(crate) enum Answer {
 }
 
 impl Http {
-    pub(crate) fn new(settings: HttpSettings) -> Http {
+    pub(crate) fn new(settings: ClientSettings) -> Http {
         Http {
             settings,
             verified: OnceCell::new(),
@@ -141,7 +122,8 @@ impl Http {
     pub(crate) async fn fetch(&self, target: &Target, known: &Validators, limit: u64) -> Result<Answer, Error> {
         self.allow(target)?;
         if target.is_file() {
-            return read_file(target, limit).map(|bytes| Answer::Body { bytes, validators: Validators::default() });
+            let bytes = local::read(target, limit).await?;
+            return Ok(Answer::Body { bytes, validators: Validators::default() });
         }
         self.check_grudge(target)?;
         let mut headers = HeaderMap::new();
@@ -152,9 +134,10 @@ impl Http {
         }
         let mut failed = 0;
         loop {
-            let failure = match self.fetch_once(target, headers.clone(), limit).await {
-                Ok(answer) => return Ok(answer),
-                Err(failure) => failure,
+            let failure = match timeout(self.pace().small, self.fetch_once(target, headers.clone(), limit)).await {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(failure)) => failure,
+                Err(_) => Failure::passing(unreachable(target, Cause::Slow(self.pace().small))),
             };
             failed += 1;
             debug!(url = %target, failed, error = %failure.error, "request failed");
@@ -218,9 +201,9 @@ impl Http {
     }
 
     /// The next piece of a body; `None` at its end.
-    pub(crate) async fn chunk(&self, target: &Target, response: &mut Response) -> Result<Option<Vec<u8>>, Failure> {
+    pub(crate) async fn chunk(&self, target: &Target, response: &mut Response) -> Result<Option<Bytes>, Failure> {
         let cause = match timeout(self.pace().silence, response.chunk()).await {
-            Ok(Ok(chunk)) => return Ok(chunk.map(Vec::from)),
+            Ok(Ok(chunk)) => return Ok(chunk),
             Ok(Err(error)) => Cause::Broken(root_of(&error)),
             Err(_) => Cause::Silence(self.pace().silence),
         };
@@ -231,7 +214,7 @@ impl Http {
     pub(crate) async fn refusal(&self, target: &Target, mut response: Response) -> Failure {
         let status = response.status().as_u16();
         if matches!(status, 404 | 410) {
-            return Failure::lasting(Error::Absent { url: target.to_string(), status });
+            return Failure::lasting(Error::Absent { url: target.to_string(), status: Some(status) });
         }
         let wish = retry_after(response.headers());
         let plain = content_type(response.headers()).is_none_or(|kind| kind.starts_with("text/plain"));
@@ -297,7 +280,7 @@ impl Http {
         if error.is_dns() {
             return Cause::Name { host: called, detail };
         }
-        if mentions(&["certificate", "fatal alert", "TLS", "handshake"]) {
+        if mentions(&["certificate", "fatal alert", "TLS", "handshake", "corrupt message"]) {
             return Cause::Tls { host: host(url), detail };
         }
         if error.is_timeout() {
@@ -375,7 +358,7 @@ fn is_here(url: &Url) -> bool {
 }
 
 /// The innermost cause: the outer ones only say that a request failed.
-fn root_of(error: &reqwest::Error) -> String {
+pub(crate) fn root_of(error: &reqwest::Error) -> String {
     let mut root: &dyn StdError = error;
     while let Some(cause) = root.source() {
         root = cause;
@@ -401,88 +384,4 @@ fn unescaped(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// Reads a file that a base names.
-fn read_file(target: &Target, limit: u64) -> Result<Vec<u8>, Error> {
-    let path = file_path(target)?;
-    let read = || -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        fs::File::open(&path)?.take(limit + 1).read_to_end(&mut bytes)?;
-        Ok(bytes)
-    };
-    match read() {
-        Ok(bytes) if bytes.len() as u64 > limit => Err(unreachable(target, Cause::TooMuch(limit))),
-        Ok(bytes) => Ok(bytes),
-        Err(error) => Err(file_failure(target, path, error)),
-    }
-}
-
-/// A file that is not there is absent, as over the network; any other trouble with it is the disk's.
-pub(crate) fn file_failure(target: &Target, path: PathBuf, error: io::Error) -> Error {
-    if error.kind() == io::ErrorKind::NotFound {
-        return Error::Absent { url: target.to_string(), status: 404 };
-    }
-    Error::File { action: "read", path, source: error }
-}
-
-/// The path that a file URL names.
-pub(crate) fn file_path(target: &Target) -> Result<PathBuf, Error> {
-    let no_path = |()| Error::Setting { variable: "GOPROXY", reason: format!("{target} names no file") };
-    target.url.to_file_path().map_err(no_path)
-}
-
-async fn read_netrc(path: PathBuf) -> Netrc {
-    let read = tokio::task::spawn_blocking(move || {
-        let mut text = String::new();
-        let read = fs::File::open(&path).and_then(|file| file.take(LARGEST_FILE).read_to_string(&mut text));
-        match read {
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => warn!(path = %path.display(), %error, "netrc file not read"),
-        }
-        Netrc::parse(&text)
-    });
-    read.await.unwrap_or_default()
-}
-
-fn make_client(settings: &HttpSettings, trust: Trust) -> Result<Client, Error> {
-    let egress = settings.egress.clone();
-    let builder = Client::builder()
-        .user_agent(USER_AGENT)
-        .redirect(redirect::Policy::none())
-        .retry(reqwest::retry::never())
-        .referer(false)
-        .connect_timeout(settings.pace.connect)
-        // Neither the process environment nor the system's settings choose a proxy: the settings given do.
-        .no_proxy()
-        .proxy(Proxy::custom(move |url| egress.proxy(url).cloned()));
-    let builder = match trust {
-        Trust::Verified => builder.tls_certs_merge(own_roots(settings)?),
-        Trust::Any => builder.tls_danger_accept_invalid_certs(true),
-    };
-    builder.build().map_err(|error| Error::Client { reason: root_of(&error) })
-}
-
-/// The authorities of SSL_CERT_FILE and SSL_CERT_DIR, which are believed beside the machine's own.
-fn own_roots(settings: &HttpSettings) -> Result<Vec<Certificate>, Error> {
-    let mut roots = Vec::new();
-    if let Some(path) = &settings.ssl_cert_file {
-        roots.extend(certificates(path).map_err(|reason| Error::Setting { variable: "SSL_CERT_FILE", reason })?);
-    }
-    for directory in settings.ssl_cert_dir.iter().flat_map(std::env::split_paths) {
-        // A directory holds what it holds: links that lead nowhere and other files are passed over, as in Go.
-        let entries = fs::read_dir(&directory).into_iter().flatten().flatten();
-        for path in entries.map(|entry| entry.path()).filter(|path| path.is_file()) {
-            roots.extend(certificates(&path).unwrap_or_default());
-        }
-    }
-    Ok(roots)
-}
-
-fn certificates(path: &Path) -> Result<Vec<Certificate>, String> {
-    let mut pem = Vec::new();
-    let read = fs::File::open(path).and_then(|file| file.take(LARGEST_FILE).read_to_end(&mut pem));
-    read.map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    Certificate::from_pem_bundle(&pem).map_err(|_| format!("{} is no file of PEM certificates", path.display()))
 }

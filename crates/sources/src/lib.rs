@@ -6,15 +6,19 @@
 
 mod base;
 mod checklog;
+mod client;
 mod download;
 mod egress;
 mod error;
 mod goproxy;
 mod http;
 mod listing;
+mod lists;
+mod local;
 mod netrc;
 mod pace;
 mod part;
+mod range;
 mod releases;
 mod settings;
 mod sources;

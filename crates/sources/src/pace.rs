@@ -25,6 +25,8 @@ pub struct Pace {
     pub connect: Duration,
     /// How long nothing may come.
     pub silence: Duration,
+    /// How long a list or an answer of the log may take in all.
+    pub small: Duration,
     /// How long a host that could not be reached is not called again for a new request.
     pub grudge: Duration,
     /// How many bytes are fetched again to see that an archive is still the same, where its server has no validator.
@@ -48,6 +50,7 @@ impl Default for Pace {
             longest_wish: Duration::from_secs(60),
             connect: Duration::from_secs(10),
             silence: Duration::from_secs(30),
+            small: Duration::from_secs(60),
             grudge: Duration::from_secs(30),
             overlap: 4 << 10,
             note_every: 1 << 20,

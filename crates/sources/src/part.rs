@@ -78,7 +78,7 @@ pub(crate) fn finished(dir: &Path, name: &str, size: Option<u64>, sha256: Option
         && sha256.is_none_or(|digest| digest.to_string() == note.sha256)
         && file.metadata().ok()?.len() == note.length;
     let (_, digest) = hash_of(&file, note.length).ok().filter(|_| promised)?;
-    (digest == note.sha256).then_some(path)
+    (digest.to_string() == note.sha256).then_some(path)
 }
 
 impl Part {
@@ -99,7 +99,7 @@ impl Part {
         };
         if let Some(note) = read_note(dir, name) {
             match hash_of(&part.file, note.length) {
-                Ok((hash, digest)) if digest == note.sha256 => {
+                Ok((hash, digest)) if digest.to_string() == note.sha256 => {
                     (part.length, part.noted, part.hash, part.origin) = (note.length, note.length, hash, note.origin);
                 }
                 _ => debug!(path = %path.display(), "unfinished download does not match its note"),
@@ -159,6 +159,10 @@ impl Part {
 
     /// Makes this the finished file.
     pub(crate) fn finish(mut self) -> Result<PathBuf, Error> {
+        if !is_at(&self.file, &self.path()) {
+            // Someone discarded it; what is there now, if anything, is another download's.
+            return Err(Error::file("finish", self.path())(io::ErrorKind::NotFound.into()));
+        }
         self.origin.total = Some(self.length);
         self.write_note()?;
         let path = self.dir.join(&self.name);
@@ -208,6 +212,7 @@ impl Part {
 impl Drop for Part {
     fn drop(&mut self) {
         if self.noted != self.length
+            && is_at(&self.file, &self.path())
             && let Err(error) = self.write_note()
         {
             debug!(%error, "unfinished download not noted: less of it can be resumed");
@@ -257,11 +262,11 @@ fn read_note(dir: &Path, name: &str) -> Option<Note> {
     serde_json::from_slice(&fs::read(note_path(dir, name)).ok()?).ok()
 }
 
-/// The hash of the first `length` bytes, to go on with and in hexadecimal.
+/// The hash of the first `length` bytes: to go on with, and as a digest.
 ///
 /// # Errors
 /// When there are fewer bytes.
-pub(crate) fn hash_of(file: &File, length: u64) -> io::Result<(Sha256, String)> {
+pub(crate) fn hash_of(file: &File, length: u64) -> io::Result<(Sha256, Digest256)> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 256 << 10];
     let mut at = 0;
@@ -272,5 +277,5 @@ pub(crate) fn hash_of(file: &File, length: u64) -> io::Result<(Sha256, String)> 
         at += want as u64;
     }
     let digest = Digest256(hash.clone().finalize().into());
-    Ok((hash, digest.to_string()))
+    Ok((hash, digest))
 }

@@ -1,35 +1,33 @@
 //! The sources together: which is asked when, and what an archive from each of them must be.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use govern_core::event::Watch;
 use govern_core::layout::Layout;
 use govern_core::platform::Platform;
 use govern_core::proof::{Artifact, Expected, Format, Log, LogRequired, Sha256};
 use govern_core::version::Version;
-use tokio::sync::Mutex;
-use tokio::task::spawn_blocking;
-use tracing::debug;
 
 use crate::base::{Base, Target};
 use crate::checklog::{self, LogClient};
+use crate::client::ClientSettings;
 use crate::download::Download;
 use crate::egress::Egress;
-use crate::error::{Cause, Error};
+use crate::error::Error;
 use crate::goproxy::{FallOver, Goproxy, MODULE, matches_module, zip_name};
-use crate::http::{Answer, Http, HttpSettings, file_failure, file_path, is_html, unreachable};
-use crate::listing::{File, Release, parse_module_list, parse_page};
+use crate::http::Http;
+use crate::listing::File;
+use crate::lists::{Lists, Remembered};
+use crate::local;
 use crate::pace::Pace;
 use crate::part;
-use crate::releases::{CacheFile, Freshness, Listing, Releases};
+use crate::releases::{Freshness, Releases};
 use crate::settings::{Place, Settings, Source};
 use crate::sumdb;
 use crate::transfer::{self, Order};
-
-/// The most bytes that a list of releases may have.
-const LARGEST_LIST: u64 = 8 << 20;
 
 /// The first family whose tarballs hold exactly the files that the checksum database has hashes of.
 const FIRST_LOGGED: (u32, u32) = (1, 21);
@@ -44,9 +42,8 @@ pub struct Sources {
     log_unwanted: bool,
     log_required: LogRequired,
     sources: Vec<Source>,
-    /// Tokio mutexes, one per source: held while the source is asked, so that many askers make one request.
-    lists: Vec<Mutex<Option<Arc<Listing>>>>,
-    layout: Layout,
+    lists: Lists,
+    downloads: PathBuf,
 }
 
 impl Sources {
@@ -82,7 +79,7 @@ impl Sources {
             settings.http_proxy.as_deref(),
             settings.no_proxy.as_deref(),
         )?;
-        let http = Arc::new(Http::new(HttpSettings {
+        let http = Arc::new(Http::new(ClientSettings {
             egress,
             netrc: settings.netrc.or_else(|| settings.home.map(|home| home.join(".netrc"))),
             ssl_cert_file: settings.ssl_cert_file,
@@ -96,11 +93,16 @@ impl Sources {
             log: checklog::client(settings.gosumdb.as_deref(), &http, &goproxy, layout)?,
             log_unwanted: no_log_for.is_some_and(|globs| matches_module(globs, MODULE)),
             log_required: settings.log_required,
-            lists: sources.iter().map(|_| Mutex::default()).collect(),
+            lists: Lists {
+                http: Arc::clone(&http),
+                goproxy: Arc::clone(&goproxy),
+                dir: layout.release_cache(),
+                places: sources.iter().cloned().map(Remembered::new).collect(),
+            },
+            downloads: layout.downloads(),
             sources,
             http,
             goproxy,
-            layout: layout.clone(),
         })
     }
 
@@ -116,32 +118,7 @@ impl Sources {
     /// # Errors
     /// When no source answers and none ever did: the first source's reason.
     pub async fn releases(&self, platform: &Platform, now: SystemTime, fresh: Freshness) -> Result<Releases, Error> {
-        let serves = |listing: &Listing| listing.releases.iter().any(|release| release.is_for(platform));
-        for index in 0..self.sources.len() {
-            if let Some(listing) = self.known(index).await.filter(|known| known.is_fresh(fresh, now) && serves(known)) {
-                return Ok(self.answer(index, &listing, false));
-            }
-        }
-        let (mut first_error, mut for_others) = (None, None);
-        for index in 0..self.sources.len() {
-            match self.ask_for_list(index, Some(now), fresh).await {
-                Ok(listing) if serves(&listing) => return Ok(self.answer(index, &listing, false)),
-                Ok(listing) => for_others = for_others.or(Some((index, listing))),
-                Err(error) => {
-                    debug!(source = %self.sources[index], %error, "no list of releases");
-                    first_error = first_error.or(Some(error));
-                }
-            }
-        }
-        for index in 0..self.sources.len() {
-            if let Some(listing) = self.known(index).await.filter(|known| serves(known)) {
-                return Ok(self.answer(index, &listing, true));
-            }
-        }
-        match for_others {
-            Some((index, listing)) => Ok(self.answer(index, &listing, false)),
-            None => Err(first_error.unwrap_or(Error::NoSource)),
-        }
+        self.lists.releases(platform, now, fresh).await
     }
 
     /// What the archive of a release must be. Asks the checksum database before a byte of the archive is fetched.
@@ -164,7 +141,7 @@ impl Sources {
         transfer::start(Order {
             http: Arc::clone(&self.http),
             places: self.places(artifact)?,
-            dir: self.layout.downloads(),
+            dir: self.downloads.clone(),
             name: file_name(artifact),
             size: artifact.size,
             sha256: artifact.expected.sha256,
@@ -175,7 +152,7 @@ impl Sources {
 
     /// Deletes what was downloaded of an artifact, finished or not.
     pub fn discard(&self, artifact: &Artifact) {
-        part::remove(&self.layout.downloads(), &file_name(artifact));
+        part::remove(&self.downloads, &file_name(artifact));
     }
 
     async fn page_artifact(
@@ -185,9 +162,8 @@ impl Sources {
         version: &Version,
         platform: &Platform,
     ) -> Result<Artifact, Error> {
-        let release = self.published(source, version, platform).await?;
-        let file = release.file(platform).ok_or_else(|| no_platform(source, &release, platform))?;
-        let File { name: Some(name), sha256, size, .. } = file else {
+        let release = self.lists.published(source, version, platform).await?;
+        let Some(File { name: Some(name), sha256, size, .. }) = release.file(platform) else {
             return Err(Error::BadList { url: source.name.clone(), reason: format!("it has no file for {version}") });
         };
         let log = self.log_for_page(source, version, platform, *sha256).await?;
@@ -270,7 +246,7 @@ impl Sources {
             // Go's one exception: the user names a directory, that alone, and waives the log. Its bytes are then what is
             // expected, so that they cannot change between now and the unpacking.
             (_, Some(reason)) if self.goproxy.is_one_directory() && !self.needs_log() => {
-                let (sha256, size) = digest_of(first).await?;
+                let (sha256, size) = local::digest(first).await?;
                 let log = Log::OutOfReach(format!("{reason}, and GOPROXY is one directory"));
                 return Ok(whole(Expected { sha256: Some(sha256), log }, Some(size)));
             }
@@ -282,113 +258,11 @@ impl Sources {
         match client.lookup(MODULE, &platform.module_version(version)).await {
             Ok(record) => Ok(whole(Expected { sha256: None, log: Log::Record(record) }, None)),
             Err(sumdb::Error::NotFound { .. }) => {
-                self.published(source, version, platform).await?;
+                self.lists.published(source, version, platform).await?;
                 Err(unproven("the checksum database has no record of it".to_owned()))
             }
             Err(error @ sumdb::Error::OutOfReach { .. }) => Err(log_out_of_reach(source, version, error)),
             Err(error) => Err(Error::Log { version: version.clone(), source: Box::new(error) }),
-        }
-    }
-
-    /// The release in a source's list, if it is there for the platform. A list from the cache that does not have it is
-    /// fetched anew first.
-    async fn published(&self, source: &Source, version: &Version, platform: &Platform) -> Result<Release, Error> {
-        let index = self.sources.iter().position(|own| own == source).ok_or(Error::NoSource)?;
-        let has_it = |listing: &Listing| listing.find(version).is_some_and(|release| release.is_for(platform));
-        let listing = match self.known(index).await {
-            Some(known) if has_it(&known) => known,
-            _ => self.ask_for_list(index, None, Freshness::Now).await?,
-        };
-        let Some(release) = listing.find(version) else {
-            let (version, source_name) = (version.clone(), source.name.clone());
-            return Err(Error::NoVersion { nearest: listing.nearest(&version), version, source_name });
-        };
-        if !release.is_for(platform) {
-            return Err(no_platform(source, release, platform));
-        }
-        Ok(release.clone())
-    }
-
-    /// The list of a source as it is remembered.
-    async fn known(&self, index: usize) -> Option<Arc<Listing>> {
-        let mut slot = self.lists[index].lock().await;
-        self.remember(index, &mut slot).await
-    }
-
-    /// The list in memory, else the one on disk.
-    async fn remember(&self, index: usize, slot: &mut Option<Arc<Listing>>) -> Option<Arc<Listing>> {
-        if slot.is_none() {
-            let file = self.cache_file(index);
-            *slot = spawn_blocking(move || file.read()).await.ok().flatten().map(Arc::new);
-        }
-        slot.clone()
-    }
-
-    /// Asks a source for its list, unless another asker just did. `now` is not always known; a list fetched without it
-    /// counts as old.
-    async fn ask_for_list(
-        &self,
-        index: usize,
-        now: Option<SystemTime>,
-        fresh: Freshness,
-    ) -> Result<Arc<Listing>, Error> {
-        let mut slot = self.lists[index].lock().await;
-        let known = self.remember(index, &mut slot).await;
-        if let (Some(known), Some(now)) = (&known, now)
-            && known.is_fresh(fresh, now)
-        {
-            return Ok(Arc::clone(known));
-        }
-        let mut listing = self.fetch_list(&self.sources[index], known.as_deref()).await?;
-        listing.fetched_at = now.unwrap_or(UNIX_EPOCH);
-        let listing = Arc::new(listing);
-        *slot = Some(Arc::clone(&listing));
-        let (file, kept) = (self.cache_file(index), Arc::clone(&listing));
-        // A cache is not worth failing for.
-        let _ = spawn_blocking(move || file.write(&kept)).await;
-        Ok(listing)
-    }
-
-    async fn fetch_list(&self, source: &Source, known: Option<&Listing>) -> Result<Listing, Error> {
-        match &source.place {
-            Place::Page(base) => self.fetch_list_from(&base.release_list(), known, parse_page).await,
-            Place::Modules => {
-                let mut worst: Option<Error> = None;
-                for (target, fall_over) in self.goproxy.module_places("list") {
-                    let error = match self.fetch_list_from(&target, known, parse_module_list).await {
-                        Ok(listing) => return Ok(listing),
-                        Err(error) => error,
-                    };
-                    let next = error.is_absent() || (fall_over == FallOver::Any && error.is_unreachable());
-                    if !next {
-                        return Err(error);
-                    }
-                    worst = Some(worst.filter(|worst| error.is_absent() && !worst.is_absent()).unwrap_or(error));
-                }
-                Err(worst.unwrap_or(Error::NoSource))
-            }
-        }
-    }
-
-    async fn fetch_list_from(
-        &self,
-        target: &Target,
-        known: Option<&Listing>,
-        parse: fn(&[u8]) -> Result<Vec<Release>, String>,
-    ) -> Result<Listing, Error> {
-        let url = target.to_string();
-        let known = known.filter(|known| known.url == url);
-        let asked_with = known.map(|known| known.validators.clone()).unwrap_or_default();
-        match (self.http.fetch(target, &asked_with, LARGEST_LIST).await?, known) {
-            (Answer::Unchanged, Some(known)) => Ok(known.clone()),
-            (Answer::Unchanged, None) => {
-                Err(Error::BadList { url, reason: "it says that nothing changed, and nothing is known".to_owned() })
-            }
-            (Answer::Body { bytes, .. }, _) if is_html(None, &bytes) => Err(unreachable(target, Cause::Html)),
-            (Answer::Body { bytes, validators }, _) => {
-                let releases = parse(&bytes).map_err(|reason| Error::BadList { url: url.clone(), reason })?;
-                Ok(Listing { url, fetched_at: UNIX_EPOCH, validators, releases })
-            }
         }
     }
 
@@ -406,19 +280,6 @@ impl Sources {
             Place::Modules => from(self.goproxy.module_places(&zip_name(&artifact.version, &artifact.platform))),
         };
         self.sources.iter().find_map(of_page).ok_or(Error::NoSource)
-    }
-
-    fn answer(&self, index: usize, listing: &Listing, stale: bool) -> Releases {
-        Releases {
-            all: listing.releases.clone(),
-            source: self.sources[index].name.clone(),
-            fetched_at: listing.fetched_at,
-            stale,
-        }
-    }
-
-    fn cache_file(&self, index: usize) -> CacheFile {
-        CacheFile::new(&self.layout.release_cache(), &self.sources[index].name)
     }
 
     fn needs_log(&self) -> bool {
@@ -440,32 +301,6 @@ fn file_name(artifact: &Artifact) -> String {
     }
 }
 
-fn no_platform(source: &Source, release: &Release, platform: &Platform) -> Error {
-    Error::NoPlatform {
-        version: release.version.clone(),
-        platform: platform.clone(),
-        source_name: source.name.clone(),
-        platforms: release.platforms().cloned().collect(),
-    }
-}
-
 fn log_out_of_reach(source: &Source, version: &Version, error: sumdb::Error) -> Error {
     Error::LogOutOfReach { version: version.clone(), source_name: source.name.clone(), source: Box::new(error) }
-}
-
-/// The digest and length of a file that a directory serves.
-async fn digest_of(target: &Target) -> Result<(Sha256, u64), Error> {
-    let path = file_path(target)?;
-    let hash = spawn_blocking(move || -> Result<(String, u64), (std::path::PathBuf, std::io::Error)> {
-        let read = || {
-            let file = std::fs::File::open(&path)?;
-            let length = file.metadata()?.len();
-            Ok((part::hash_of(&file, length)?.1, length))
-        };
-        read().map_err(|error| (path, error))
-    });
-    let hashed = hash.await.map_err(|_| Error::Cancelled { url: target.to_string() })?;
-    let (digest, length) = hashed.map_err(|(path, error)| file_failure(target, path, error))?;
-    let digest = Sha256::from_hex(&digest).expect("64 hexadecimal digits were just printed");
-    Ok((digest, length))
 }

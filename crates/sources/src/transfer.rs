@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use govern_core::event::{Event, Watch};
 use govern_core::proof::Sha256;
-use reqwest::header::{CONTENT_LENGTH, CONTENT_RANGE, HeaderMap, HeaderValue, IF_RANGE, RANGE};
+use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use reqwest::{Response, StatusCode};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
@@ -23,8 +23,10 @@ use crate::base::Target;
 use crate::download::{Download, Shared, Stopped};
 use crate::error::{Cause, Error};
 use crate::goproxy::FallOver;
-use crate::http::{Failure, Hope, Http, Validators, content_type, file_failure, file_path, is_html, unreachable};
+use crate::http::{Failure, Hope, Http, Validators, content_type, is_html, unreachable};
+use crate::local;
 use crate::part::{self, Origin, Part};
+use crate::range;
 
 /// The shortest time between two events about bytes.
 const EVENT_PAUSE: Duration = Duration::from_millis(100);
@@ -52,7 +54,8 @@ pub(crate) async fn start(order: Order) -> Result<Download, Error> {
         let shared = Arc::clone(&shared);
         let runtime = tokio::runtime::Handle::current();
         move || {
-            let transfer = Transfer { shared: StopAtEnd(shared), ready: Some(ready), order, last_event: None };
+            let transfer =
+                Transfer { shared: StopAtEnd(shared), ready: Some(ready), order, told: None, last_event: None };
             runtime.block_on(transfer.run(given_up))
         }
     });
@@ -86,6 +89,8 @@ struct Transfer {
     order: Order,
     shared: StopAtEnd,
     ready: Option<oneshot::Sender<Started>>,
+    /// The place that the watcher knows of.
+    told: Option<String>,
     last_event: Option<Instant>,
 }
 
@@ -150,22 +155,20 @@ impl Transfer {
                 part.discard();
                 return Err(error);
             }
-            let next = error.is_absent() || (*fall_over == FallOver::Any && error.is_unreachable());
-            if !next {
+            if !fall_over.admits(&error) {
                 return Err(error);
             }
-            // As in Go, a proxy's trouble says more than that the next one has no such thing.
-            last = Some(last.filter(|last| error.is_absent() && !last.is_absent()).unwrap_or(error));
+            last = Some(FallOver::more_telling(last, error));
         }
         Err(last.unwrap_or(Error::NoSource))
     }
 
     /// An archive in a directory that serves as a source. It is read where it is.
     fn local(&self, target: &Target) -> Result<PathBuf, Error> {
-        let path = file_path(target)?;
+        let path = local::path_of(target);
         match fs::metadata(&path) {
             Ok(meta) => self.check_length(target, Some(meta.len())).map(|()| path).map_err(|failure| *failure.error),
-            Err(error) => Err(file_failure(target, path, error)),
+            Err(error) => Err(local::failure(target, &path, error)),
         }
     }
 
@@ -242,10 +245,10 @@ impl Transfer {
     /// Asks for what is missing, and for everything where the answer does not fit what is there.
     async fn ask(&self, target: &Target, part: &Part) -> Result<(Response, Start), Failure> {
         let http = &self.order.http;
-        if let Some((from, headers)) = self.rest_of(target, part) {
+        if let Some((from, headers)) = range::rest_of(target, part, http.pace().overlap) {
             let response = http.send(target, &headers).await?;
             match response.status() {
-                StatusCode::PARTIAL_CONTENT if continues(&response, from, part.origin()) => {
+                StatusCode::PARTIAL_CONTENT if range::continues(&response, from, part.origin()) => {
                     return Ok((response, Start::At(from)));
                 }
                 StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
@@ -260,25 +263,6 @@ impl Transfer {
             return Err(http.refusal(target, response).await);
         }
         Ok((checked(target, response)?, Start::Whole))
-    }
-
-    /// The question for the bytes after those that are there, if it can be asked.
-    fn rest_of(&self, target: &Target, part: &Part) -> Option<(u64, HeaderMap)> {
-        let origin = part.origin();
-        let mut headers = HeaderMap::new();
-        let from = match origin.validators.for_range().map(HeaderValue::from_str) {
-            Some(Ok(validator)) => {
-                headers.insert(IF_RANGE, validator);
-                part.length()
-            }
-            // Without a validator, some bytes come again and must be the same.
-            _ => part.length().saturating_sub(self.order.http.pace().overlap),
-        };
-        if from == 0 || origin.url != target.to_string() {
-            return None;
-        }
-        headers.insert(RANGE, HeaderValue::from_str(&format!("bytes={from}-")).ok()?);
-        Some((from, headers))
     }
 
     /// Refuses an answer whose length is not the promised one, before its bytes come.
@@ -328,7 +312,7 @@ impl Transfer {
             if at + chunk.len() as u64 > limit {
                 return Err(Failure::lasting(Error::TooLong { url: target.to_string(), limit }));
             }
-            let mut new = chunk.as_slice();
+            let mut new = &chunk[..];
             if at < part.length() {
                 let same = part.same(at, new).map_err(Failure::lasting)?;
                 (at, new) = (at + same as u64, &new[same..]);
@@ -376,10 +360,13 @@ impl Transfer {
         if in_time { Ok(()) } else { Err(Failure::lasting(Error::Changed { url: target.to_string() })) }
     }
 
-    /// Says once that the transfer is under way.
+    /// Says that the transfer is under way from a place; to the owner only once.
     fn begin(&mut self, url: String, size: Option<u64>) {
-        if let Some(ready) = self.ready.take() {
+        if self.told.as_ref() != Some(&url) {
             self.tell(Event::Source { url: url.clone(), size });
+            self.told = Some(url.clone());
+        }
+        if let Some(ready) = self.ready.take() {
             // Nobody waits any more when the download was given up meanwhile.
             let _ = ready.send(Started { url, size });
         }
@@ -395,29 +382,6 @@ impl Transfer {
     fn tell(&self, event: Event) {
         self.order.watch.event(event);
     }
-}
-
-/// Says whether a 206 goes on where it was asked to, in the file that was begun.
-fn continues(response: &Response, from: u64, begun: &Origin) -> bool {
-    let headers = response.headers();
-    let range = headers.get(CONTENT_RANGE).and_then(|value| value.to_str().ok()).and_then(content_range);
-    let Some((start, total)) = range else { return false };
-    let now = Validators::of(headers);
-    // A field that is missing on either side says nothing; `If-Range` was the server's to heed.
-    let agrees = |one: &Option<String>, other: &Option<String>| one.is_none() || other.is_none() || one == other;
-    start == from
-        && (total.is_none() || begun.total.is_none() || total == begun.total)
-        && agrees(&now.etag, &begun.validators.etag)
-        && agrees(&now.last_modified, &begun.validators.last_modified)
-}
-
-/// Reads `bytes 10-99/100`: the first byte, and the length of the whole if it is known.
-fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
-    let (range, total) = text.trim().strip_prefix("bytes")?.trim().split_once('/')?;
-    let (first, last) = range.split_once('-')?;
-    let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
-    let total = if total == "*" { None } else { Some(total.parse().ok()?) };
-    (first <= last && total.is_none_or(|total| last < total)).then_some((first, total))
 }
 
 /// A 200 that is a web page is none.
@@ -437,20 +401,5 @@ fn reason(error: &Error) -> String {
     match std::error::Error::source(error) {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::content_range;
-
-    #[test]
-    fn a_content_range_is_read_or_refused() {
-        assert_eq!(content_range("bytes 10-99/100"), Some((10, Some(100))));
-        assert_eq!(content_range("bytes 10-99/*"), Some((10, None)));
-        for wrong in ["", "bytes", "bytes */100", "bytes 10-/100", "bytes 99-10/100", "bytes 0-100/100", "items 1-2/3"]
-        {
-            assert_eq!(content_range(wrong), None, "{wrong}");
-        }
     }
 }

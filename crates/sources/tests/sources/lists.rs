@@ -3,13 +3,14 @@
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use govern_core::platform::Platform;
 use govern_core::problem::Code;
-use govern_sources::{Cause, Error, Freshness, Releases, Settings, known_releases};
+use govern_sources::{Cause, Error, Freshness, Pace, Releases, Settings, known_releases};
 
-use crate::server::{Answer, Server};
-use crate::setup::{Home, at, chain, entry, linux, list, nowhere, page};
+use crate::server::{Answer, Server, Then};
+use crate::setup::{Home, at, chain, entry, linux, list, nowhere, pace, page};
 
 const MODULE_LIST: &str = "/golang.org/toolchain/@v/list";
 
@@ -137,6 +138,35 @@ async fn an_old_list_is_used_when_nobody_answers_and_is_said_to_be_old() {
 }
 
 #[tokio::test]
+async fn of_several_old_lists_the_newest_is_used() {
+    let (page_server, modules) =
+        (page_server().await, Server::start(|_| Answer::ok("v0.0.1-go1.22.4.linux-amd64\n")).await);
+    let home = Home::new();
+    let of_page = page([page_server.url("dl/")]);
+    let both = Settings { goproxy: Some(modules.url("")), ..of_page.clone() };
+    let of_modules = Settings { dl_urls: Vec::new(), ..both.clone() };
+    home.sources(of_page).releases(&linux(), at(0), Freshness::Now).await.unwrap();
+    home.sources(of_modules).releases(&linux(), at(50), Freshness::Now).await.unwrap();
+    let offline = home.sources(Settings { offline: true, ..both });
+    let releases = offline.releases(&linux(), at(9000), Freshness::Recent).await.unwrap();
+    assert_eq!((versions(&releases), releases.fetched_at, releases.stale), (vec!["1.22.4".to_owned()], at(50), true));
+    // While one is recent, it is used, whoever it came from.
+    let releases = offline.releases(&linux(), at(3620), Freshness::Recent).await.unwrap();
+    assert_eq!((versions(&releases), releases.stale), (vec!["1.22.4".to_owned()], false));
+}
+
+#[tokio::test]
+async fn a_list_that_drips_is_given_up() {
+    let server = Server::start(|_| Answer::ok(two()).cut(10).then(Then::Stall)).await;
+    let home = Home::new();
+    let quick = Pace { small: Duration::from_millis(20), ..pace() };
+    let sources = home.sources_at(page([server.url("dl/")]), quick);
+    let text = chain(&sources.releases(&linux(), at(0), Freshness::Now).await.unwrap_err());
+    assert!(text.ends_with("it did not answer within 0.02 s"), "{text}");
+    assert_eq!(server.connections(), 3);
+}
+
+#[tokio::test]
 async fn offline_the_cache_answers_and_no_connection_is_made() {
     let server = page_server().await;
     let home = Home::new();
@@ -259,8 +289,8 @@ async fn directories_serve_lists_even_offline() {
 #[tokio::test]
 async fn a_host_that_could_not_be_reached_is_not_called_again_at_once() {
     let home = Home::new();
-    let pace = govern_sources::Pace { grudge: std::time::Duration::from_secs(30), ..crate::setup::pace() };
-    let sources = home.sources_at(page(["http://127.0.0.1:1/".to_owned()]), pace);
+    let sources =
+        home.sources_at(page(["http://127.0.0.1:1/".to_owned()]), Pace { grudge: Duration::from_secs(30), ..pace() });
     let first = chain(&sources.releases(&linux(), at(0), Freshness::Now).await.unwrap_err());
     let second = chain(&sources.releases(&linux(), at(1), Freshness::Now).await.unwrap_err());
     assert_eq!(first, second);
@@ -281,5 +311,7 @@ async fn settings_that_mean_nothing_are_named_and_not_quoted() {
     check(Settings { goproxy: bad(), ..nowhere() }, "GOPROXY");
     check(Settings { https_proxy: bad(), ..nowhere() }, "HTTPS_PROXY");
     check(Settings { http_proxy: bad(), ..nowhere() }, "HTTP_PROXY");
-    check(Settings { gosumdb: Some("on".to_owned()), ..nowhere() }, "GOSUMDB");
+    for value in ["on", "sum.golang.org ftp://ana:s3cret@x/", "sum.golang.org https://ana:s3cret@x/ y"] {
+        check(Settings { gosumdb: Some(value.to_owned()), ..nowhere() }, "GOSUMDB");
+    }
 }

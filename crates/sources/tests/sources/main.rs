@@ -7,6 +7,7 @@ mod credentials;
 mod downloads;
 mod lists;
 mod log;
+mod refusals;
 mod resume;
 mod server;
 mod setup;

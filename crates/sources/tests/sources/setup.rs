@@ -1,17 +1,23 @@
 //! What every test starts from: an installation in a temporary directory, settings that name no outside, an instant pace.
 
 use std::io::Read;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use govern_core::event::{Event, Watch};
 use govern_core::layout::Layout;
 use govern_core::platform::Platform;
-use govern_core::proof::{Artifact, Expected, Format, Log, Sha256};
+use govern_core::proof::{Artifact, Expected, Format, Log, LogRecord, Sha256};
 use govern_core::version::Version;
 use govern_sources::{Error, Pace, Settings, Sources};
 use sha2::Digest;
 use tempfile::TempDir;
+
+use crate::server::{Answer, Request, Server, file};
+
+/// The validator of [`first`].
+pub(crate) const ETAG: &str = "\"one\"";
 
 /// An installation.
 pub(crate) struct Home {
@@ -183,5 +189,43 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     match error.source() {
         Some(source) => format!("{error}: {}", chain(source)),
         None => error.to_string(),
+    }
+}
+
+/// Answers the first requests by script, and the others as a good server does.
+pub(crate) async fn first(
+    archive: &[u8],
+    script: impl Fn(usize, &Request, Answer) -> Answer + Send + Sync + 'static,
+) -> Server {
+    let (archive, count) = (archive.to_vec(), AtomicUsize::new(0));
+    Server::start(move |request| {
+        let good = file(request, &archive, ETAG);
+        script(count.fetch_add(1, Ordering::SeqCst), request, good)
+    })
+    .await
+}
+
+/// Downloads from one server in a fresh installation: the result, and the installation.
+pub(crate) async fn download(server: &Server, archive: &[u8]) -> (Result<Sha256, Error>, Home) {
+    let home = Home::new();
+    let sources = home.sources(page([server.url("dl/")]));
+    let done = fetch(&sources, &tarball(server.url("dl/x.tar.gz"), archive)).await;
+    let done = done.map(|(read, file)| {
+        assert_eq!(read, file);
+        file
+    });
+    (done, home)
+}
+
+/// A module zip at `url`, of which only the log knows anything.
+pub(crate) fn module(url: String) -> Artifact {
+    let record = LogRecord { database: "sum.test.example".to_owned(), id: 0, tree_size: 1, h1: "h1:x".to_owned() };
+    Artifact {
+        version: version("1.24.1"),
+        platform: linux(),
+        url,
+        format: Format::ModuleZip,
+        size: None,
+        expected: Expected { sha256: None, log: Log::Record(record) },
     }
 }
