@@ -154,11 +154,11 @@ impl<R: Remote, K: Keep> Client<R, K> {
         if !tile.is_full()
             && let Ok(mut data) = self.remote.get(&format!("/{}", tile.full())).await
         {
-            let (path, expected, got) = (tile.full().to_string(), tile.full().len(), data.len());
+            let (path, expected, got) = (tile.full().to_string(), tile.full().byte_len(), data.len());
             if got != expected {
                 return Err(self.refuse(Refusal::TileLength { tile: path, expected, got }, None).await);
             }
-            data.truncate(tile.len());
+            data.truncate(tile.byte_len());
             return Ok(data);
         }
         Err(Error::OutOfReach { database: self.name(), reason: format!("it does not serve {tile}: {error}") })
@@ -246,12 +246,12 @@ fn open_kept(latest: Option<&[u8]>, verifier: &Verifier, keep: &impl Keep) -> Re
 
 /// A tile from the cache, or its beginning from the full one. Of the right length, and otherwise unproven.
 fn kept_tile(keep: &impl Keep, tile: Tile) -> Option<Vec<u8>> {
-    let exact = keep.cached(&tile.to_string()).filter(|data| data.len() == tile.len());
+    let exact = keep.cached(&tile.to_string()).filter(|data| data.len() == tile.byte_len());
     if exact.is_some() || tile.is_full() {
         return exact;
     }
-    let mut full = keep.cached(&tile.full().to_string()).filter(|data| data.len() == tile.full().len())?;
-    full.truncate(tile.len());
+    let mut full = keep.cached(&tile.full().to_string()).filter(|data| data.len() == tile.full().byte_len())?;
+    full.truncate(tile.byte_len());
     Some(full)
 }
 

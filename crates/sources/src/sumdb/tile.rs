@@ -28,16 +28,14 @@ pub struct Tile {
 /// Prints the path on the server, without a leading slash: `tile/8/0/x097/380.p/12`.
 impl fmt::Display for Tile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tile/{}/{}/", self.height, self.level)?;
         // Three digits a directory, to keep directories small; all but the last begin with an x.
-        let mut groups = vec![self.index % 1000];
-        while let above @ 1.. = self.index / 1000_u64.pow(groups.len() as u32) {
-            groups.push(above % 1000);
+        let mut place = format!("{:03}", self.index % 1000);
+        let mut rest = self.index / 1000;
+        while rest > 0 {
+            place = format!("x{:03}/{place}", rest % 1000);
+            rest /= 1000;
         }
-        for group in groups.iter().skip(1).rev() {
-            write!(f, "x{group:03}/")?;
-        }
-        write!(f, "{:03}", groups[0])?;
+        write!(f, "tile/{}/{}/{place}", self.height, self.level)?;
         if self.is_full() { Ok(()) } else { write!(f, ".p/{}", self.width) }
     }
 }
@@ -57,14 +55,8 @@ impl Tile {
 
     /// How many bytes it has.
     #[must_use]
-    pub fn len(self) -> usize {
+    pub fn byte_len(self) -> usize {
         self.width as usize * HASH
-    }
-
-    /// Never: a tile without hashes does not exist.
-    #[must_use]
-    pub fn is_empty(self) -> bool {
-        self.width == 0
     }
 
     /// The tile at this place in a tree of `size` records, as wide as that tree makes it.
@@ -160,7 +152,7 @@ impl Plan {
     pub fn authenticate<'a, D: AsRef<[u8]>>(&'a self, data: &'a [D]) -> Result<Held<'a, D>, Refusal> {
         assert_eq!(data.len(), self.tiles.len(), "one answer for each tile of the plan");
         for (tile, data) in self.tiles.iter().zip(data) {
-            let (expected, got) = (tile.len(), data.as_ref().len());
+            let (expected, got) = (tile.byte_len(), data.as_ref().len());
             if expected != got {
                 return Err(Refusal::TileLength { tile: tile.to_string(), expected, got });
             }

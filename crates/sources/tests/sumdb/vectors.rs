@@ -65,6 +65,7 @@ fn tile_paths_are_spelled_as_go_spells_them() {
     check(3, 4, 1_234_067, 8, "tile/3/4/x001/x234/067");
     check(8, 0, 0, 256, "tile/8/0/000");
     check(8, 0, 1_000_000, 1, "tile/8/0/x001/x000/000.p/1");
+    check(1, 0, 1 << 62, 2, "tile/1/0/x004/x611/x686/x018/x427/x387/904");
 }
 
 /// The log of the records `rec 0`, `rec 1`, ….
