@@ -42,9 +42,7 @@ impl Engine {
         for source in sources.list() {
             match self.install_from(&sources, source, version, &settings, &watch).await {
                 Ok(installed) => {
-                    if let Err(error) = self.sync_launchers() {
-                        tracing::warn!(%error, "launchers not brought in step");
-                    }
+                    self.bring_launchers(vars).await;
                     return Ok(installed);
                 }
                 Err(Error::Source(error)) if error.is_unreachable() || error.is_absent() => {
@@ -63,6 +61,18 @@ impl Engine {
         match failures.into_iter().nth(telling) {
             Some(failure) => Err(Error::Source(failure)),
             None => Err(Error::NoSource),
+        }
+    }
+
+    /// Gives the new SDK its launchers; the first one also those of all other releases, for which the list is fetched.
+    /// An SDK is worth having without them.
+    async fn bring_launchers(&self, vars: &Vars) {
+        let brought = match self.known_releases().is_empty() {
+            true => self.releases(vars, false).await.map(drop),
+            false => self.sync_launchers(),
+        };
+        if let Err(error) = brought.or_else(|_| self.sync_launchers()) {
+            tracing::warn!(%error, "launchers not brought in step");
         }
     }
 
