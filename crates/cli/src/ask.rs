@@ -4,9 +4,8 @@
 use std::cell::OnceCell;
 use std::fs;
 use std::future::Future;
-use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use govern_api::body::{self, JobEvent, NewJob};
@@ -20,6 +19,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::background;
 use crate::local::Local;
+use crate::socket::{Socket, is_alive};
 use crate::ui::Ui;
 use crate::world::World;
 
@@ -30,14 +30,14 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How long a daemon that was started may take to listen: it sweeps and scans first.
 const START: Duration = Duration::from_secs(5);
 
+/// When it is started again, if nobody listens by then; twice as long after each time.
+const AGAIN: Duration = Duration::from_millis(400);
+
 /// How often it is asked meanwhile.
 const STEP: Duration = Duration::from_millis(20);
 
 /// How long a daemon may take to end: it finishes its installs first.
 const END: Duration = Duration::from_secs(30);
-
-/// The longest path of a socket that every system takes.
-const MAX_SOCKET_PATH: usize = 100;
 
 /// Answers from the daemon, or from this process.
 pub(crate) struct Ask<'a> {
@@ -48,25 +48,14 @@ pub(crate) struct Ask<'a> {
     local: OnceCell<Local>,
     /// The daemon, if it answered when it was first asked.
     daemon: OnceCell<Option<Client>>,
-    /// Keeps a directory open that the socket is reached through.
-    _way: Option<OwnedFd>,
-    socket: PathBuf,
+    socket: Socket,
 }
 
 impl<'a> Ask<'a> {
     /// Looks at nothing yet.
     pub(crate) fn new(world: &'a World, ui: &'a Ui, layout: Layout) -> Ask<'a> {
-        let (socket, way) = reachable(&layout.api_socket());
-        Ask {
-            world,
-            ui,
-            layout,
-            runtime: OnceCell::new(),
-            local: OnceCell::new(),
-            daemon: OnceCell::new(),
-            _way: way,
-            socket,
-        }
+        let socket = Socket::of(&layout);
+        Ask { world, ui, layout, runtime: OnceCell::new(), local: OnceCell::new(), daemon: OnceCell::new(), socket }
     }
 
     /// Where things are.
@@ -173,24 +162,30 @@ impl<'a> Ask<'a> {
     }
 
     /// Refuses to change an installation that belongs to somebody else: root, by sudo, would leave files behind that
-    /// their owner can neither use nor remove.
-    pub(crate) fn mine(&self) -> Result<(), Report> {
+    /// their owner can neither use nor remove. `command` is what to type as its owner.
+    pub(crate) fn mine_for(&self, command: &str) -> Result<(), Report> {
         match owner(&self.layout).filter(|owner| *owner != self.world.uid) {
             None => Ok(()),
             Some(owner) => {
-                let data = escaped(&self.layout.data);
-                let fact = format!("{data} belongs to user {owner}, and is only read by user {}", self.world.uid);
-                Err(Report::new(Code::Failure, fact).hint(format!("sudo -u '#{owner}' govern …")))
+                let (data, uid) = (escaped(&self.layout.data), self.world.uid);
+                let govern = escaped(&self.layout.bin().join("govern"));
+                let fact = format!("{data} belongs to user {owner}, and user {uid} only reads it");
+                Err(Report::new(Code::Failure, fact).hint(format!("sudo -u '#{owner}' {govern} {command}")))
             }
         }
+    }
+
+    /// The same for the command that was typed.
+    pub(crate) fn mine(&self) -> Result<(), Report> {
+        let words = self.world.args.iter().skip(1).map(|word| escaped(Path::new(word)));
+        self.mine_for(&words.collect::<Vec<_>>().join(" "))
     }
 
     /// Asks the daemon to end, and waits until it has. Its process number.
     pub(crate) fn stop(&self) -> Result<u32, Report> {
         let status = self.only_daemon(|daemon| async move { daemon.shutdown().await })?;
-        let client = self.client();
         let is_gone = async {
-            while !matches!(client.status().await, Err(Error::NotRunning { .. } | Error::NobodyListens { .. })) {
+            while is_alive(status.pid) {
                 sleep(STEP).await;
             }
         };
@@ -209,11 +204,10 @@ impl<'a> Ask<'a> {
         self.allowed()?;
         match self.block_on(self.greet(&self.client())) {
             Ok(status) => return Ok((status, false)),
-            Err(error) if !error.is_unreachable() => return Err(error.report()),
+            Err(error) if !error.is_unreachable() || self.socket.is_held() => return Err(self.told(&error)),
             Err(_) => {}
         }
-        background::start(self.world, &self.layout)?;
-        match self.block_on(self.wait()) {
+        match self.brought_up()? {
             Some((_, status)) => Ok((status, true)),
             None => {
                 let fact = format!("the govern daemon does not answer {} s after its start", START.as_secs());
@@ -224,14 +218,7 @@ impl<'a> Ask<'a> {
 
     /// True when somebody holds the daemon's socket open, whether they answer or not.
     pub(crate) fn is_anybody_there(&self) -> bool {
-        use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-        let connected = SocketAddrUnix::new(&self.socket).and_then(|address| {
-            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-            let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-            rustix::net::connect(&socket, &address)
-        });
-        // AGAIN: so many wait to be let in that one more has no room.
-        matches!(connected, Ok(()) | Err(rustix::io::Errno::AGAIN))
+        self.socket.is_held()
     }
 
     /// Does something again and again, for as long as it gives `true`.
@@ -252,7 +239,7 @@ impl<'a> Ask<'a> {
     }
 
     fn client(&self) -> Client {
-        Client::new(&self.socket, self.world.uid)
+        Client::new(&self.socket.path(), self.world.uid)
     }
 
     /// The daemon, if one answers now. Somebody else's installation has somebody else's daemon.
@@ -273,31 +260,49 @@ impl<'a> Ask<'a> {
         if let Some(daemon) = self.daemon() {
             return Ok(Some(daemon));
         }
-        if self.is_anybody_there() {
+        if self.socket.is_held() {
             self.ui.detail("the daemon does not answer: going on without it");
             return Ok(None);
         }
-        if let Err(report) = background::start(self.world, &self.layout) {
-            self.ui.detail(&format!("no daemon: {}", report.fact));
-            return Ok(None);
+        match self.brought_up() {
+            Ok(found) => Ok(found.map(|(daemon, _)| daemon)),
+            Err(report) => {
+                self.ui.detail(&format!("no daemon: {}", report.fact));
+                Ok(None)
+            }
         }
-        Ok(self.block_on(self.wait()).map(|(daemon, _)| daemon))
     }
 
-    /// Waits until a daemon that was started answers.
-    async fn wait(&self) -> Option<(Client, body::Status)> {
-        let (client, since) = (self.client(), Instant::now());
-        while since.elapsed() < START {
-            if let Ok(status) = self.greet(&client).await {
-                return Some((client, status));
+    /// Starts the daemon and waits until it answers. Once more after a while: one that is just ending may hold the
+    /// claim still, and then the new one gives way to it.
+    fn brought_up(&self) -> Result<Option<(Client, body::Status)>, Report> {
+        let begun = Instant::now();
+        let mut pause = AGAIN;
+        while begun.elapsed() < START {
+            if !self.socket.is_held() {
+                background::start(self.world, &self.layout)?;
             }
-            sleep(STEP).await;
+            let client = self.client();
+            let answered = self.block_on(async {
+                let since = Instant::now();
+                while since.elapsed() < pause {
+                    if let Ok(status) = self.greet(&client).await {
+                        return Some(status);
+                    }
+                    sleep(STEP).await;
+                }
+                None
+            });
+            if let Some(status) = answered {
+                return Ok(Some((client, status)));
+            }
+            pause *= 2;
         }
-        None
+        Ok(None)
     }
 
     async fn greet(&self, client: &Client) -> Result<body::Status, Error> {
-        in_time(&self.socket, client.status()).await
+        in_time(&self.socket.path(), client.status()).await
     }
 
     /// Asks the daemon, and answers here when there is none.
@@ -307,7 +312,7 @@ impl<'a> Ask<'a> {
         answer: impl FnOnce() -> Result<T, Report>,
     ) -> Result<T, Report> {
         let Some(daemon) = self.daemon() else { return answer() };
-        match self.block_on(in_time(&self.socket, ask(daemon))) {
+        match self.block_on(in_time(&self.socket.path(), ask(daemon))) {
             Ok(told) => Ok(told),
             // A daemon of another version is no reason to leave a question open.
             Err(Error::Problem(problem)) => Err(problem.into()),
@@ -318,7 +323,16 @@ impl<'a> Ask<'a> {
     fn only_daemon<T, F: Future<Output = Result<T, Error>>>(&self, ask: impl FnOnce(Client) -> F) -> Result<T, Report> {
         self.allowed()?;
         self.mine()?;
-        self.block_on(in_time(&self.socket, ask(self.client()))).map_err(|error| error.report())
+        self.block_on(in_time(&self.socket.path(), ask(self.client()))).map_err(|error| self.told(&error))
+    }
+
+    /// Why the daemon did not answer. One that hangs has to be ended by its number: it does not listen to anything.
+    fn told(&self, error: &Error) -> Report {
+        let hung = if let Error::Broken { .. } = error { self.block_on(self.socket.holder()) } else { None };
+        match hung {
+            Some(pid) => Report::of(Code::Daemon, error).hint(format!("kill -9 {pid}")).hint("govern daemon logs"),
+            None => error.report(),
+        }
     }
 
     fn runtime(&self) -> &Runtime {
@@ -380,19 +394,4 @@ fn outcome(last: JobEvent) -> Result<JobEvent, Report> {
 /// Whose installation it is; nobody's before there is one.
 pub(crate) fn owner(layout: &Layout) -> Option<u32> {
     fs::metadata(&layout.data).ok().map(|meta| meta.uid())
-}
-
-/// A path of the socket that fits into a socket's address: through an open directory when it is a long one.
-fn reachable(socket: &Path) -> (PathBuf, Option<OwnedFd>) {
-    use rustix::fs::{Mode, OFlags};
-    use std::os::fd::AsRawFd;
-    let is_short = socket.as_os_str().len() <= MAX_SOCKET_PATH;
-    let (Some(dir), Some(name)) = (socket.parent(), socket.file_name()) else { return (socket.to_owned(), None) };
-    if is_short || !cfg!(target_os = "linux") {
-        return (socket.to_owned(), None);
-    }
-    match rustix::fs::open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
-        Ok(way) => (Path::new("/proc/self/fd").join(way.as_raw_fd().to_string()).join(name), Some(way)),
-        Err(_) => (socket.to_owned(), None),
-    }
 }

@@ -11,6 +11,7 @@ mod path;
 mod pins;
 mod progress;
 mod replace;
+mod socket;
 mod start_up;
 mod text;
 mod ui;

@@ -1,7 +1,9 @@
 //! The bars of running installs: bytes, speed and time left, then files, on a terminal. Anywhere else nothing moves.
 //! Leaves out what is said at the end (`ui`).
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use govern_api::body::JobEvent;
@@ -14,7 +16,7 @@ use crate::ui::Ui;
 pub(crate) struct Progress {
     all: MultiProgress,
     is_watched: bool,
-    notes: Option<Ui>,
+    notes: Option<Arc<Notes>>,
 }
 
 /// The bar of one install.
@@ -22,7 +24,14 @@ pub(crate) struct Progress {
 pub(crate) struct Bar {
     bar: ProgressBar,
     all: MultiProgress,
-    notes: Option<Ui>,
+    notes: Option<Arc<Notes>>,
+}
+
+/// What is said above the bars.
+struct Notes {
+    ui: Ui,
+    /// What was said already: that a site does not answer is the same for all.
+    said: Mutex<BTreeSet<String>>,
 }
 
 /// How often a bar is drawn again while nothing happens: the speed of a stalled download sinks before one's eyes.
@@ -33,18 +42,20 @@ impl Progress {
     pub(crate) fn new(ui: &Ui) -> Progress {
         let is_watched = ui.is_watched && !ui.is_quiet;
         let target = if is_watched { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
-        Progress { all: MultiProgress::with_draw_target(target), is_watched, notes: Some(ui.clone()) }
+        let notes = Arc::new(Notes { ui: ui.clone(), said: Mutex::default() });
+        Progress { all: MultiProgress::with_draw_target(target), is_watched, notes: Some(notes) }
     }
 
     /// Bars for a shim, whose stderr belongs to Go: without somebody who looks, nothing is said at all.
     pub(crate) fn of_shim(ui: &Ui) -> Progress {
         let progress = Progress::new(ui);
-        Progress { notes: progress.is_watched.then(|| ui.clone()), ..progress }
+        Progress { notes: progress.notes.filter(|_| progress.is_watched), ..progress }
     }
 
     /// One more bar, below the others.
     pub(crate) fn bar(&self, name: &str) -> Bar {
         let bar = ProgressBar::no_length().with_style(waiting()).with_prefix(name.to_owned());
+        bar.set_message("looks for it");
         let bar = self.all.add(bar);
         if self.is_watched {
             bar.enable_steady_tick(TICK);
@@ -86,8 +97,10 @@ impl Bar {
 
     /// Says something above the bars.
     fn note(&self, text: &str) {
-        if let Some(ui) = &self.notes {
-            self.all.suspend(|| ui.note(text));
+        let Some(notes) = &self.notes else { return };
+        let is_new = notes.said.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_owned());
+        if is_new {
+            self.all.suspend(|| notes.ui.note(text));
         }
     }
 

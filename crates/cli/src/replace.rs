@@ -40,7 +40,10 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, Report> {
 
 /// A failure of the file system, with its place.
 pub(crate) fn cannot(action: &str, path: &Path, source: &io::Error) -> Report {
-    Report::new(Code::Failure, format!("cannot {action} {}", escaped(path))).cause(source.to_string())
+    // What the system said, without the name of a temporary file around it.
+    let bare = source.get_ref().and_then(|wrapped| wrapped.source()).map(ToString::to_string);
+    let cause = bare.unwrap_or_else(|| source.to_string());
+    Report::new(Code::Failure, format!("cannot {action} {}", escaped(path))).cause(cause)
 }
 
 fn followed(path: &Path) -> PathBuf {

@@ -23,7 +23,7 @@ const RANKS: [&str; 8] = [
     "override",
     "pin file, toolchain line",
     "go line",
-    "pin file above projects",
+    "pin file at home",
     "default",
 ];
 
@@ -214,7 +214,7 @@ go1.26.8   /g/sdks/go1.26.8
   5   pin file, toolchain line   1.26.8      /src/shop/.go-version:1   ← decides
                                  go1.27.3    /src/shop/go.mod:5        a higher rank decides
   6   go line                    go 1.25.0   /src/shop/go.mod:3        a pin is exact
-  7   pin file above projects    –
+  7   pin file at home           –
   8   default                    1.27        govern default            a higher rank decides
 note: the first one counts
 sets: GOTOOLCHAIN=go1.26.8

@@ -30,7 +30,8 @@ pub(crate) fn list(session: &Session<'_>, args: &List) -> Result<Exit, Report> {
     let here = session.here().ok();
     let mut wanted = Wanted::default();
     if let Some(here) = &here {
-        wanted.add(here.version.as_deref(), &here.origin.text);
+        let origin = if here.origin.kind == "built-in" { "default: the newest" } else { &here.origin.text };
+        wanted.add(here.version.as_deref(), origin);
     }
     let default = session.ask.local()?.settings(&session.world.vars)?.default;
     if let Some(sdk) = default.and_then(|spec| pick(&sdks.installed, &spec)) {

@@ -1,7 +1,8 @@
 //! `setup`: puts govern's programs into the one directory that is on PATH, and that directory on PATH. Once more does
 //! no harm, also while the programs run.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use govern_core::layout::Layout;
@@ -43,6 +44,9 @@ pub(crate) fn setup(session: &Session<'_>, args: &Setup) -> Result<Exit, Report>
         }
     }
     local::write_paths(layout)?;
+    // Whoever may run the programs must be able to read where the rest is.
+    let paths = layout.paths_file();
+    fs::set_permissions(&paths, Permissions::from_mode(0o644)).map_err(|e| cannot("change", &paths, &e))?;
     if !new.is_empty() {
         session.ui.talk(&format!(" + {}/{{{}}}", escaped(&bin), new.join(",")));
     }

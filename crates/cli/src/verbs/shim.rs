@@ -159,7 +159,7 @@ impl Call<'_> {
         if !settings.auto_install || settings.offline {
             return Err(missing(not_installed(&install.spec, settings.offline).wanted_by(origin)));
         }
-        self.ask.mine().map_err(|report| {
+        self.ask.mine_for(&format!("install {}", pasted(&install.spec))).map_err(|report| {
             let fact = format!("{}, and {}", not_installed(&install.spec, false).fact, report.fact);
             other(Report { fact, ..report }.wanted_by(origin))
         })?;

@@ -1,0 +1,112 @@
+//! The daemon's socket, as something to look at: whether anybody holds it, and who. Leaves out speaking (`ask`).
+
+use std::cell::RefCell;
+use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use govern_core::layout::Layout;
+use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use tokio::net::UnixStream;
+
+/// The longest path of a socket that every system takes.
+const MAX_PATH: usize = 100;
+
+/// The socket that the command line asks on.
+pub(crate) struct Socket {
+    path: PathBuf,
+    /// Directories that paths given out lead through, kept open.
+    ways: RefCell<Vec<OwnedFd>>,
+}
+
+impl Socket {
+    /// That of an installation.
+    pub(crate) fn of(layout: &Layout) -> Socket {
+        Socket { path: layout.api_socket(), ways: RefCell::default() }
+    }
+
+    /// Where to connect now: a daemon that starts may put its directory elsewhere. A path that is too long for a
+    /// socket's address leads through an open directory.
+    pub(crate) fn path(&self) -> PathBuf {
+        let (Some(dir), Some(name)) = (self.path.parent(), self.path.file_name()) else { return self.path.clone() };
+        if self.path.as_os_str().len() <= MAX_PATH || !cfg!(target_os = "linux") {
+            return self.path.clone();
+        }
+        match rustix::fs::open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(way) => {
+                let path = Path::new("/proc/self/fd").join(way.as_raw_fd().to_string()).join(name);
+                self.ways.borrow_mut().push(way);
+                path
+            }
+            Err(_) => self.path.clone(),
+        }
+    }
+
+    /// True when somebody holds it open, whether they answer or not.
+    pub(crate) fn is_held(&self) -> bool {
+        let connected = SocketAddrUnix::new(self.path()).and_then(|address| {
+            // Never waits: a daemon that was stopped fills its queue.
+            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+            let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+            rustix::net::connect(&socket, &address)
+        });
+        matches!(connected, Ok(()) | Err(Errno::AGAIN))
+    }
+
+    /// The process that holds it, where the system tells.
+    pub(crate) async fn holder(&self) -> Option<i32> {
+        UnixStream::connect(self.path()).await.ok()?.peer_cred().ok()?.pid()
+    }
+}
+
+/// Whether a process still runs; one that has ended and that nobody has waited for does not.
+pub(crate) fn is_alive(pid: u32) -> bool {
+    if cfg!(target_os = "linux") {
+        return fs::read_link(format!("/proc/{pid}/exe")).is_ok();
+    }
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::net::UnixListener;
+    use std::process::Command;
+
+    use govern_core::layout::Layout;
+
+    use super::{Socket, is_alive};
+
+    #[test]
+    fn a_socket_is_held_for_as_long_as_somebody_listens() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["short".to_owned(), "long".repeat(40)] {
+            let layout = Layout::under(&dir.path().join(name));
+            let socket = Socket::of(&layout);
+            assert!(!socket.is_held(), "there is none");
+            fs::create_dir_all(layout.run()).unwrap();
+            // Bound from within its directory, whose path may be too long.
+            let way = fs::File::open(layout.run()).unwrap();
+            let at = format!("/proc/self/fd/{}/api.sock", std::os::fd::AsRawFd::as_raw_fd(&way));
+            let at = if cfg!(target_os = "linux") { at.into() } else { layout.api_socket() };
+            let listener = UnixListener::bind(at).unwrap();
+            assert!(socket.is_held(), "somebody listens and accepts nothing");
+            drop(listener);
+            assert!(!socket.is_held(), "nobody listens any more");
+        }
+    }
+
+    #[test]
+    fn a_process_that_has_ended_is_not_alive() {
+        assert!(is_alive(std::process::id()));
+        let mut child =
+            Command::new("sh").args(["-c", "read line"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+        assert!(is_alive(child.id()));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert!(!is_alive(child.id()));
+    }
+}
