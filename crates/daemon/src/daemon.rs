@@ -1,11 +1,11 @@
 //! One daemon from its claim to its end: puts the parts together, looks after its sockets, drains.
 
 use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use govern_core::layout::Layout;
 use govern_core::origin::escaped;
 use govern_core::platform::Platform;
@@ -63,6 +63,8 @@ pub(crate) struct Daemon {
     /// Cancelled: jobs are not waited for.
     cut: CancellationToken,
     claim: Claim,
+    /// The user's runtime directory.
+    runtime: Option<PathBuf>,
     shim: Place,
     api: Place,
     /// Hands the API a new listener.
@@ -88,8 +90,8 @@ impl Daemon {
 
         // Only now: whoever can ask gets an answer.
         let manager = [&inherited.shim, &inherited.api].into_iter().flatten().find_map(os::address);
-        let runtime = vars.os("XDG_RUNTIME_DIR").map(Path::new);
-        let run = run_dir::prepare(&layout, runtime, manager.as_deref().and_then(Path::parent))?;
+        let runtime = vars.os("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let run = run_dir::prepare(&layout, runtime.as_deref(), manager.as_deref().and_then(Path::parent))?;
         let (shim, shim_listener) = socket(inherited.shim, &run, SHIM)?;
         let (api, api_listener) = socket(inherited.api, &run, API)?;
 
@@ -102,7 +104,7 @@ impl Daemon {
         let (api_listener, listeners) = watch::channel(Arc::new(api_listener));
         let api_task = tokio::spawn(api::serve(listeners, uid, Arc::clone(&context)));
         tracing::info!(shim = ?shim.path(), api = ?api.path(), index = context.index.state(), "ready");
-        Ok(Some(Daemon { context, cut, claim, shim, api, api_listener, api_task, drain }))
+        Ok(Some(Daemon { context, cut, claim, runtime, shim, api, api_listener, api_task, drain }))
     }
     /// Cancelled, it makes the daemon drain and end.
     pub(crate) fn stop(&self) -> CancellationToken {
@@ -146,9 +148,7 @@ impl Daemon {
         }
         tracing::warn!("the sockets were taken away: they are opened anew");
         let layout = self.context.changes.engine.layout();
-        let dir = self.shim.path().parent().context("a socket lies in no directory")?;
-        let runtime = dir.parent().and_then(Path::parent);
-        let run = run_dir::prepare(layout, runtime, None)?;
+        let run = run_dir::prepare(layout, self.runtime.as_deref(), None)?;
         let (shim, listener) = Place::open(run.join(SHIM))?;
         self.shim = shim;
         self.context.shims.replace(listener);

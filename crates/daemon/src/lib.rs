@@ -58,6 +58,9 @@ Usage: governd [--home DIR]
 It stays in the foreground. `govern daemon start` puts it in the background.
 ";
 
+/// Open files that are enough for every client and every question at once; macOS allows no more.
+const OPEN_FILES: u64 = 10_240;
+
 /// Blocking work that outlives the daemon is waited for this long: the disk may hang.
 const LAST: Duration = Duration::from_millis(500);
 
@@ -155,6 +158,8 @@ async fn live(setup: Setup) -> anyhow::Result<()> {
     let _hangup = signal(SignalKind::hangup()).context("cannot handle SIGHUP")?;
     let Some(daemon) = Daemon::start(setup)? else {
         tracing::info!("another daemon runs already");
+        // One that ends without having been ready would be started again and again.
+        notify(NotifyState::Ready);
         return Ok(());
     };
     notify(NotifyState::Ready);
@@ -182,10 +187,11 @@ fn notify(state: NotifyState<'_>) {
     }
 }
 
-/// Takes the open files that the system lets us have: many systems begin with 1,024 for the sake of old programs.
+/// Takes more open files than the 1,024 or 256 that systems begin with for the sake of old programs.
 fn raise_open_files() {
     let mut limit = rustix::process::getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
+    let allowed = limit.maximum.map_or(OPEN_FILES, |most| most.min(OPEN_FILES));
+    limit.current = limit.current.map(|current| current.max(allowed));
     if let Err(error) = rustix::process::setrlimit(Resource::Nofile, limit) {
         tracing::debug!(%error, "the limit of open files stays as it is");
     }

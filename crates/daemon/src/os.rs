@@ -4,7 +4,6 @@
 #![expect(unsafe_code, reason = "neither std nor rustix has these calls for all systems")]
 
 use std::io;
-use std::mem;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -52,7 +51,7 @@ pub(crate) fn own_uid() -> u32 {
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn peer_uid(stream: &UnixStream) -> io::Result<u32> {
     let mut peer = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
-    let mut length = libc::socklen_t::try_from(mem::size_of::<libc::ucred>()).expect("twelve bytes");
+    let mut length = libc::socklen_t::try_from(size_of::<libc::ucred>()).expect("twelve bytes");
     // SAFETY: the descriptor is open for as long as `stream` is borrowed, and `peer` has the `length` bytes that the
     // kernel may write, any of which make a valid `ucred`.
     let result = unsafe {

@@ -90,7 +90,7 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
+    use std::os::unix::fs::PermissionsExt as _;
     use std::os::unix::net::UnixStream;
 
     use super::Place;
@@ -134,6 +134,8 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn a_path_longer_than_an_address_works() {
+        use std::os::unix::fs::FileTypeExt as _;
+
         let dir = tempfile::tempdir().unwrap();
         let deep = dir.path().join("d".repeat(120));
         fs::create_dir(&deep).unwrap();

@@ -72,8 +72,28 @@ async fn sockets_that_were_taken_away_are_opened_anew() {
     check(&mut daemon).await;
     fs::remove_dir_all(home.layout.run()).unwrap();
     check(&mut daemon).await;
+    assert!(fs::symlink_metadata(home.layout.run()).unwrap().is_dir());
     fs::remove_file(home.layout.daemon_lock()).unwrap();
     assert!(daemon.look_after().is_err(), "another daemon may run by now");
+    Running::new(daemon).end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runtime_directory_is_used_and_found_again_after_a_cleaner() {
+    let home = Home::with(&["1.22.4"]);
+    let project = home.project("shop", "1.22.4");
+    let runtime = home.user().join("runtime");
+    fs::create_dir(&runtime).unwrap();
+    let mut setup = home.setup();
+    setup.vars.set("XDG_RUNTIME_DIR", &runtime);
+    let mut daemon = Daemon::start(setup).unwrap().unwrap();
+    let target = fs::read_link(home.layout.run()).unwrap();
+    assert!(target.starts_with(&runtime));
+    assert_eq!(beside(|| home.program(&project)).await.unwrap(), "go1.22.4/bin/go");
+    fs::remove_dir_all(runtime.join("govern")).unwrap();
+    daemon.look_after().unwrap();
+    assert_eq!(fs::read_link(home.layout.run()).unwrap(), target);
+    assert_eq!(beside(|| home.program(&project)).await.unwrap(), "go1.22.4/bin/go");
     Running::new(daemon).end().await;
 }
 

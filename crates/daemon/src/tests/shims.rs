@@ -4,11 +4,14 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::thread;
+use std::time::SystemTime;
 
-use govern_core::layout::Layout;
+use govern_core::spec::Spec;
+use govern_engine::{Engine, index};
 use govern_wire::{Answer, Tool};
 
-use super::{Home, beside, program, receive, until};
+use super::{Home, Running, beside, program, receive, until};
+use crate::daemon::Daemon;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shim_is_told_the_program_its_lease_and_its_environment() {
@@ -135,6 +138,48 @@ async fn use_is_remembered_also_by_an_index_that_was_deleted_meanwhile() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_index_knows_the_pins_on_the_way_and_the_overrides() {
+    let home = Home::with(&["1.22.4"]);
+    let outer = home.project("shop", "1.24.11");
+    let inner = home.project("shop/till", "1.22.4");
+    let spec = Spec::parse("1.26").unwrap();
+    let engine = Engine::open(home.layout.clone(), home.setup().platform).unwrap();
+    engine.set_override(&home.user(), Some(&spec)).unwrap();
+    engine.set_override(&inner, Some(&Spec::parse("1.22.4").unwrap())).unwrap();
+    let daemon = home.start();
+    assert_eq!(beside(|| home.program(&inner)).await.unwrap(), "go1.22.4/bin/go");
+    daemon.end().await;
+    let rows = || {
+        let (index, _) = index::Index::open(&home.layout.index(), SystemTime::now()).unwrap();
+        let pins = index.pins().unwrap().into_iter().map(|pin| (pin.directory, pin.text)).collect::<Vec<_>>();
+        (pins, index.overrides().unwrap())
+    };
+    let overrides = vec![(home.user(), "1.26".to_owned()), (inner.clone(), "1.22.4".to_owned())];
+    assert_eq!(rows(), (vec![(outer, "1.24.11".to_owned()), (inner.clone(), "1.22.4".to_owned())], overrides));
+    fs::remove_dir_all(home.user().join("shop")).unwrap();
+    engine.set_override(&inner, None).unwrap();
+    home.start().end().await;
+    assert_eq!(rows(), (Vec::new(), vec![(home.user(), "1.26".to_owned())]), "the disk is the truth");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_pin_is_installed_ahead() {
+    let home = Home::with(&["1.22.4"]);
+    let project = home.project("shop", "1.22.4");
+    let mut setup = home.setup();
+    // Nobody listens there: the job fails. That it was started is the point.
+    setup.vars.set("GOVERN_DL_URL", "http://127.0.0.1:9/dl/");
+    setup.vars.set("GOPROXY", "off");
+    let daemon = Running::new(Daemon::start(setup).unwrap().unwrap());
+    let client = home.client();
+    beside(|| home.program(&project)).await;
+    until("a watch", async || client.status().await.unwrap().watched == 1).await;
+    fs::write(project.join(".go-version"), "1.26.3\n").unwrap();
+    until("a job", async || client.jobs().await.unwrap().jobs.iter().any(|job| job.version == "go1.26.3")).await;
+    daemon.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_index_that_cannot_be_made_stops_nothing() {
     let home = Home::with(&["1.22.4"]);
     let project = home.project("shop", "1.22.4");
@@ -161,10 +206,11 @@ async fn directories_that_were_asked_in_are_watched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg(target_os = "linux")]
 async fn an_installation_with_a_long_path_is_served() {
     let mut home = Home::with(&[]);
     let deep = home.dir.path().canonicalize().unwrap().join("d".repeat(100)).join("govern");
-    home.layout = Layout { system: home.layout.system.clone(), ..Layout::under(&deep) };
+    home.layout = govern_core::layout::Layout::under(&deep);
     home.add_sdk("1.22.4");
     let daemon = home.start();
     assert!(home.layout.shim_socket().exists());
