@@ -193,3 +193,59 @@ impl Download {
         done
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::sync::Arc;
+
+    use super::{Reader, Shared, Stopped};
+
+    fn shared(content: &[u8]) -> (Arc<Shared>, Reader) {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(content).unwrap();
+        let shared = Shared::new();
+        shared.read_from(Arc::new(file));
+        let reader = Reader { shared: Arc::clone(&shared), at: 0 };
+        (shared, reader)
+    }
+
+    #[test]
+    fn a_reader_gets_what_is_vouched_for_and_no_more() {
+        let (shared, mut reader) = shared(b"0123456789");
+        let mut buffer = [0; 20];
+        shared.vouch(4);
+        assert_eq!(reader.read(&mut buffer).unwrap(), 4);
+        shared.vouch(8);
+        assert_eq!(reader.read(&mut buffer[..1]).unwrap(), 1);
+        // Another answer comes, which has vouched for six bytes so far.
+        shared.doubt();
+        shared.vouch(6);
+        assert_eq!(reader.read(&mut buffer).unwrap(), 1);
+        shared.close(9);
+        assert_eq!(reader.read(&mut buffer).unwrap(), 3);
+        assert_eq!(reader.read(&mut buffer).unwrap(), 0);
+    }
+
+    #[test]
+    fn bytes_can_be_cut_off_until_they_are_read() {
+        let (shared, mut reader) = shared(b"0123456789");
+        shared.vouch(8);
+        reader.read_exact(&mut [0; 5]).unwrap();
+        assert!(shared.cut(7) && shared.cut(5) && !shared.cut(4));
+        shared.close(5);
+        assert_eq!(reader.read(&mut [0; 9]).unwrap(), 0);
+    }
+
+    #[test]
+    fn of_two_reasons_to_stop_the_first_counts_and_none_counts_after_the_end() {
+        let (shared, mut reader) = shared(b"0123456789");
+        shared.stop(Stopped::Changed);
+        shared.stop(Stopped::Failed);
+        let error = reader.read(&mut [0; 1]).unwrap_err();
+        assert_eq!(error.into_inner().unwrap().downcast_ref(), Some(&Stopped::Changed));
+        shared.close(10);
+        shared.stop(Stopped::Failed);
+        assert_eq!(reader.read(&mut [0; 20]).unwrap(), 10);
+    }
+}

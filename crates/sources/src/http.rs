@@ -132,6 +132,8 @@ impl Http {
                 headers.insert(name, value);
             }
         }
+        // Made before the clock starts: the first one reads the machine's roots.
+        self.client(target.trust).await?;
         let mut failed = 0;
         loop {
             let failure = match timeout(self.pace().small, self.fetch_once(target, headers.clone(), limit)).await {
@@ -141,7 +143,9 @@ impl Http {
             };
             failed += 1;
             debug!(url = %target, failed, error = %failure.error, "request failed");
-            if failure.hope != Hope::Retry || failed >= self.pace().small_tries {
+            // Where a long pause is wished for, another source is sooner there.
+            let too_long = failure.wish.is_some_and(|wish| wish > self.pace().longest_pause);
+            if failure.hope != Hope::Retry || failed >= self.pace().small_tries || too_long {
                 return Err(*failure.error);
             }
             sleep(self.pace().pause(failed, failure.wish)).await;

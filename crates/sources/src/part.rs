@@ -279,3 +279,48 @@ pub(crate) fn hash_of(file: &File, length: u64) -> io::Result<(Sha256, Digest256
     let digest = Digest256(hash.clone().finalize().into());
     Ok((hash, digest))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use super::{Part, is_at, lock, part_path};
+    use crate::error::Error;
+    use crate::pace::Pace;
+
+    #[tokio::test]
+    async fn who_waited_for_a_file_that_was_finished_meanwhile_gets_a_new_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.part");
+        let held = lock(&path, Duration::ZERO).await.unwrap();
+        let busy = lock(&path, Duration::ZERO).await;
+        assert!(matches!(busy, Err(Error::Busy { .. })), "{busy:?}");
+        let waiting = tokio::spawn({
+            let path = path.clone();
+            async move { lock(&path, Duration::from_secs(60)).await }
+        });
+        // On this one thread, the waiter has opened the file and found it locked when this comes back.
+        tokio::task::yield_now().await;
+        fs::rename(&path, dir.path().join("x")).unwrap();
+        drop(held);
+        assert!(is_at(&waiting.await.unwrap().unwrap(), &path));
+    }
+
+    #[tokio::test]
+    async fn a_part_that_was_discarded_meanwhile_is_neither_finished_nor_noted() {
+        let dir = tempfile::tempdir().unwrap();
+        let begin = async || {
+            let mut part = Part::open(dir.path(), "x", &Pace::default()).await.unwrap();
+            part.append(b"bytes").unwrap();
+            super::remove(dir.path(), "x");
+            part
+        };
+        drop(begin().await);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        let part = begin().await;
+        fs::write(part_path(dir.path(), "x"), "another download's").unwrap();
+        assert!(matches!(part.finish(), Err(Error::File { .. })));
+        assert!(!dir.path().join("x").exists());
+    }
+}

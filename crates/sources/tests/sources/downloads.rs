@@ -119,7 +119,7 @@ async fn a_part_that_was_damaged_on_disk_is_not_gone_on_with() {
         match damage {
             "flipped" => held[100] ^= 1,
             "shorter" => held.truncate(19_999),
-            "longer" => held.extend_from_slice(b"written after the note, lost or not"),
+            "longer" => held.extend_from_slice(&bytes(40_000, 3)),
             "no note" => fs::remove_file(&note).unwrap(),
             _ => fs::write(&note, &fs::read(&note).unwrap()[..20]).unwrap(),
         }
@@ -137,27 +137,33 @@ async fn a_part_that_was_damaged_on_disk_is_not_gone_on_with() {
 /// What a server may answer to a request for the rest. None of it may end in two archives joined.
 #[tokio::test]
 async fn a_wrong_answer_to_a_range_starts_over_and_never_splices() {
-    let archive = bytes(50_000, 1);
-    type Wrong = fn(Answer, &[u8]) -> Answer;
-    let wrongs: [(&str, Wrong); 10] = [
-        ("ranges ignored", |_, all| Answer::ok(all).with("etag", ETAG)),
+    let (archive, other) = (bytes(50_000, 1), bytes(50_000, 2));
+    // Given the archive and another one: what is not for these 20,000 bytes brings bytes of the other.
+    type Wrong = fn(&[u8], &[u8]) -> Answer;
+    let wrongs: [(&str, Wrong); 11] = [
+        ("ranges ignored", |all, _| Answer::ok(all).with("etag", ETAG)),
         ("416", |_, _| Answer::new(416, "").with("content-range", "bytes */50000")),
-        ("no content-range", |_, all| Answer::new(206, &all[20_000..]).with("etag", ETAG)),
-        ("another start", |_, all| ranged(&all[19_999..], "bytes 19999-49999/50000")),
-        ("another total", |_, all| ranged(&all[20_000..], "bytes 20000-49999/50001")),
-        ("garbled range", |_, all| ranged(&all[20_000..], "bytes what")),
-        ("another etag", |_, all| {
-            Answer::new(206, &all[20_000..]).with("etag", "\"two\"").with("content-range", "bytes 20000-49999/50000")
+        ("no content-range", |_, other| Answer::new(206, &other[20_000..]).with("etag", ETAG)),
+        ("another start", |_, other| ranged(&other[19_999..], "bytes 19999-49999/50000")),
+        ("another total", |_, other| ranged(&other[20_000..], "bytes 20000-49999/50001")),
+        ("garbled range", |_, other| ranged(&other[20_000..], "bytes what")),
+        ("another etag", |_, other| {
+            let answer = Answer::new(206, &other[20_000..]).with("etag", "\"two\"");
+            answer.with("content-range", "bytes 20000-49999/50000")
         }),
-        ("from the start, as a range", |_, all| ranged(all, "bytes 0-49999/50000")),
-        ("one byte, as a range", |_, all| ranged(&all[20_000..20_001], "bytes 20000-20000/50000")),
-        ("the rest twice", |_, all| ranged(&[&all[20_000..], &all[20_000..]].concat(), "bytes 20000-49999/50000")),
+        ("another date", |_, other| {
+            let answer = ranged(&other[20_000..], "bytes 20000-49999/50000");
+            answer.with("last-modified", "Thu, 22 Oct 2026 07:28:00 GMT")
+        }),
+        ("from the start, as a range", |_, other| ranged(other, "bytes 0-49999/50000")),
+        ("one byte, as a range", |all, _| ranged(&all[20_000..20_001], "bytes 20000-20000/50000")),
+        ("the rest twice", |all, _| ranged(&[&all[20_000..], &all[20_000..]].concat(), "bytes 20000-49999/50000")),
     ];
     for (what, wrong) in wrongs {
-        let all = archive.clone();
+        let (all, other) = (archive.clone(), other.clone());
         let server = first(&archive, move |n, _, good| match n {
-            0 => good.cut(20_000),
-            1 => wrong(good, &all),
+            0 => good.with("last-modified", "Wed, 21 Oct 2026 07:28:00 GMT").cut(20_000),
+            1 => wrong(&all, &other),
             _ => good,
         })
         .await;
