@@ -33,7 +33,7 @@ pub enum Error {
         url: String,
     },
     /// A source does not answer, or not with what was asked for.
-    #[error("{url} does not answer")]
+    #[error("{url} {}", if source.is_wrong_file() { "is not what the release list promises" } else { "does not answer" })]
     Unreachable {
         /// What was asked for.
         url: String,
@@ -157,6 +157,7 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Error::NoSource | Error::Offline { .. } => Code::Policy,
+            Error::Unreachable { source, .. } if source.is_wrong_file() => Code::Integrity,
             Error::Unreachable { .. }
             | Error::Absent { .. }
             | Error::BadList { .. }
@@ -284,6 +285,13 @@ pub enum Cause {
     /// Credentials were given for a connection that everybody can read.
     #[error("a user name and password would be sent without encryption; use https")]
     Exposed,
+}
+
+impl Cause {
+    /// The source answers, with a file that is not the one promised. Another source may have the right one.
+    fn is_wrong_file(&self) -> bool {
+        matches!(self, Cause::Length { .. })
+    }
 }
 
 fn note(detail: &str) -> String {
