@@ -16,7 +16,7 @@ use crate::ui::Ui;
 pub(crate) struct Progress {
     all: MultiProgress,
     is_watched: bool,
-    notes: Option<Arc<Notes>>,
+    notes: Arc<Notes>,
 }
 
 /// The bar of one install.
@@ -24,7 +24,7 @@ pub(crate) struct Progress {
 pub(crate) struct Bar {
     bar: ProgressBar,
     all: MultiProgress,
-    notes: Option<Arc<Notes>>,
+    notes: Arc<Notes>,
 }
 
 /// What is said above the bars.
@@ -43,13 +43,7 @@ impl Progress {
         let is_watched = ui.is_watched && !ui.is_quiet;
         let target = if is_watched { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() };
         let notes = Arc::new(Notes { ui: ui.clone(), said: Mutex::default() });
-        Progress { all: MultiProgress::with_draw_target(target), is_watched, notes: Some(notes) }
-    }
-
-    /// Bars for a shim, whose stderr belongs to Go: without somebody who looks, nothing is said at all.
-    pub(crate) fn of_shim(ui: &Ui) -> Progress {
-        let progress = Progress::new(ui);
-        Progress { notes: progress.notes.filter(|_| progress.is_watched), ..progress }
+        Progress { all: MultiProgress::with_draw_target(target), is_watched, notes }
     }
 
     /// One more bar, below the others.
@@ -60,7 +54,7 @@ impl Progress {
         if self.is_watched {
             bar.enable_steady_tick(TICK);
         }
-        Bar { bar, all: self.all.clone(), notes: self.notes.clone() }
+        Bar { bar, all: self.all.clone(), notes: Arc::clone(&self.notes) }
     }
 }
 
@@ -97,10 +91,9 @@ impl Bar {
 
     /// Says something above the bars.
     fn note(&self, text: &str) {
-        let Some(notes) = &self.notes else { return };
-        let is_new = notes.said.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_owned());
+        let is_new = self.notes.said.lock().unwrap_or_else(PoisonError::into_inner).insert(text.to_owned());
         if is_new {
-            self.all.suspend(|| notes.ui.note(text));
+            self.all.suspend(|| self.notes.ui.note(text));
         }
     }
 
@@ -158,12 +151,14 @@ mod tests {
     use indicatif::{InMemoryTerm, MultiProgress, ProgressDrawTarget};
 
     use super::{Progress, left};
+    use crate::ui::Ui;
 
     #[test]
     fn a_bar_tells_bytes_then_files_then_nothing() {
         let term = InMemoryTerm::new(10, 100);
         let target = ProgressDrawTarget::term_like(Box::new(term.clone()));
-        let progress = Progress { all: MultiProgress::with_draw_target(target), is_watched: false, notes: None };
+        let all = MultiProgress::with_draw_target(target);
+        let progress = Progress { all, ..Progress::new(&Ui::silent()) };
         let bar = progress.bar("1.26");
         let shown = |event: JobEvent| {
             bar.event(&event);

@@ -81,9 +81,17 @@ impl Ui {
         Ui { out: paint(out), err: paint(err), is_quiet, is_verbose, is_watched: err }
     }
 
-    /// The terminal as a shim has it: no flag was read, because every argument belongs to Go.
+    /// The terminal as a shim has it: no flag was read, because every argument belongs to Go. Editors take whatever Go
+    /// says on stderr for a failure, so that nothing is said where nobody looks.
     pub(crate) fn of_shim(world: &World) -> Ui {
-        Ui::new(world, Colour::Auto, false, false)
+        let ui = Ui::new(world, Colour::Auto, false, false);
+        Ui { is_quiet: !ui.is_watched, ..ui }
+    }
+
+    /// Nobody looks.
+    #[cfg(test)]
+    pub(crate) fn silent() -> Ui {
+        Ui { out: Paint::Plain, err: Paint::Plain, is_quiet: true, is_verbose: false, is_watched: false }
     }
 
     /// How stdout is painted.

@@ -47,8 +47,8 @@ pub(crate) fn setup(session: &Session<'_>, args: &Setup) -> Result<Exit, Report>
     // Whoever may run the programs must be able to read where the rest is.
     let paths = layout.paths_file();
     fs::set_permissions(&paths, Permissions::from_mode(0o644)).map_err(|e| cannot("change", &paths, &e))?;
-    if !new.is_empty() {
-        session.ui.talk(&format!(" + {}/{{{}}}", escaped(&bin), new.join(",")));
+    for name in &new {
+        session.ui.talk(&format!(" + {}", escaped(&bin.join(name))));
     }
     session.ask.local()?.sync_launchers()?;
 
@@ -60,6 +60,9 @@ pub(crate) fn setup(session: &Session<'_>, args: &Setup) -> Result<Exit, Report>
         None => session.ui.note("HOME is not set: no shell's start-up file was touched"),
     }
     tell(session, home, args.no_modify_path);
+    if new.contains(&"governd") && session.ask.is_anybody_there() {
+        session.ui.hint("govern daemon restart");
+    }
     Ok(exit::OK)
 }
 

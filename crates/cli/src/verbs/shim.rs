@@ -122,7 +122,9 @@ impl Call<'_> {
             Err(report) => return Failed { exit: exit::NOT_FOUND, report, is_gone: true },
         };
         let program = goroot.join("bin").join(self.question.tool.program());
-        self.become_program(&program, Some(&goroot), lease, decided)
+        let failed = self.become_program(&program, Some(&goroot), lease, decided);
+        let repair = format!("govern uninstall {version}; govern install {version}");
+        Failed { report: failed.report.hint(repair), ..failed }
     }
 
     fn become_program(
@@ -144,9 +146,7 @@ impl Call<'_> {
 
     /// An installed SDK satisfies the minimum, though a newer patch was wished for and is not to be had.
     fn become_instead(&self, version: &Version, install: &Install, decided: &Decision, why: &Report) -> Failed {
-        if self.ui.is_watched {
-            self.ui.note(&format!("{} instead of {}: {}", version.toolchain(), install.spec, why.fact));
-        }
+        self.ui.note(&format!("{} instead of {}: {}", version.toolchain(), install.spec, why.fact));
         self.become_sdk(version, decided)
     }
 
@@ -163,9 +163,7 @@ impl Call<'_> {
             let fact = format!("{}, and {}", not_installed(&install.spec, false).fact, report.fact);
             other(Report { fact, ..report }.wanted_by(origin))
         })?;
-        if self.ui.is_watched {
-            self.ui.talk(&format!("govern: installing {}", announced(&install.spec, origin)));
-        }
+        self.ui.talk(&format!("govern: installing {}", announced(&install.spec, origin)));
         let wish = NewJob::Install {
             spec: written(&install.spec),
             at_least: install.floor.as_ref().map(Version::to_string),
@@ -173,7 +171,7 @@ impl Call<'_> {
             by_repository: install.by_repository,
             vars: (&self.world.vars).into(),
         };
-        let progress = Progress::of_shim(self.ui);
+        let progress = Progress::new(self.ui);
         let bar = progress.bar(&install.spec.to_string());
         let seen = bar.clone();
         let results = self.ask.install(&[wish], &move |_, event| seen.event(event));
