@@ -39,14 +39,19 @@ impl Engine {
         let settings = self.settings(vars)?;
         let sources = self.sources(&settings, vars)?;
         let mut failures = Vec::new();
+        let mut left = sources.list().len();
         for source in sources.list() {
+            left -= 1;
             match self.install_from(&sources, source, version, &settings, &watch).await {
                 Ok(installed) => {
                     self.bring_launchers(vars).await;
                     return Ok(installed);
                 }
                 Err(Error::Source(error)) if error.is_unreachable() || error.is_absent() => {
-                    watch.event(Event::Trouble { reason: error.to_string() });
+                    // Of the last one the error itself tells.
+                    if left > 0 {
+                        watch.event(Event::Trouble { reason: error.to_string() });
+                    }
                     failures.push(error);
                 }
                 Err(error) => return Err(error),
