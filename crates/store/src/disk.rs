@@ -31,7 +31,7 @@ pub(crate) fn sync_tree(root: &impl AsFd, path: &Path) -> Result<(), Error> {
         use rustix::fs::{Mode, OFlags};
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         rustix::fs::openat(found.parent, found.name, flags, Mode::empty())
-            .and_then(|file| rustix::fs::fsync(file))
+            .and_then(rustix::fs::fsync)
             .map_err(at("make durable", &path.join(found.path)))
     })?;
     #[cfg(target_vendor = "apple")]
