@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use govern_core::layout::Layout;
 use rustix::fs::{Mode, OFlags};
-use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use rustix::io::{Errno, FdFlags};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use tokio::net::UnixStream;
 
 /// The longest path of a socket that every system takes.
@@ -34,7 +34,7 @@ impl Socket {
         if self.path.as_os_str().len() <= MAX_PATH || !cfg!(target_os = "linux") {
             return self.path.clone();
         }
-        match rustix::fs::open(dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
+        match rustix::fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
             Ok(way) => {
                 let path = Path::new("/proc/self/fd").join(way.as_raw_fd().to_string()).join(name);
                 self.ways.borrow_mut().push(way);
@@ -47,9 +47,10 @@ impl Socket {
     /// True when somebody holds it open, whether they answer or not.
     pub(crate) fn is_held(&self) -> bool {
         let connected = SocketAddrUnix::new(self.path()).and_then(|address| {
+            let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+            rustix::io::fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
             // Never waits: a daemon that was stopped fills its queue.
-            let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-            let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+            rustix::io::ioctl_fionbio(&socket, true)?;
             rustix::net::connect(&socket, &address)
         });
         matches!(connected, Ok(()) | Err(Errno::AGAIN))
