@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use govern_core::event::{Event, Watch};
+use govern_core::problem::Code;
 use govern_core::proof::{Artifact, Format};
 use govern_core::sdk::Sdk;
 use govern_core::settings::Settings;
@@ -97,8 +98,8 @@ impl Engine {
         let unpacked = match self.unpack(sources, &artifact, staging, watch).await {
             Ok(unpacked) => unpacked,
             Err(error) => {
-                // What is refused must not be resumed.
-                if !matches!(error, Error::Source(_)) {
+                // What is refused must not be resumed; what broke off is.
+                if !matches!(error, Error::Source(_)) || error.code() == Code::Integrity {
                     sources.discard(&artifact);
                 }
                 return Err(error);
