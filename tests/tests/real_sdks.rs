@@ -202,7 +202,8 @@ fn modules_and_launchers(world: &World) {
     launchers.push(":/usr/bin:/bin");
     switch.env("PATH", launchers).env("GOPROXY", "off");
     let switched = home.run(switch);
-    assert_eq!(switched.status, 127, "go1.26.1 is not installed and cannot be: the launcher says so\n{switched}");
+    assert_eq!(switched.status, 125, "go1.26.1 is not installed and cannot be: the launcher says so\n{switched}");
+    assert!(switched.stderr.contains("wanted by the program name go1.26.1"), "{switched}");
     let mut switch = world.go_command("plain", &["version"]);
     home.write("exact/go.mod", "module example.com/exact\n\ngo 1.26.6\n");
     switch.env("GOTOOLCHAIN", "go1.24.11+auto").current_dir(home.path().join("exact")).env("GOPROXY", "off");
