@@ -20,10 +20,38 @@ const LEASE_DESCRIPTOR: i32 = 100;
 /// The longest text about a holder that is read.
 const MAX_HOLDER: u64 = 256;
 
+/// A locked file. Unlocked on drop and not only closed: a program that another thread is just starting has a copy of
+/// every descriptor until its `exec`, and would hold the lock for that moment.
+#[derive(Debug)]
+pub(crate) struct Held(Option<File>);
+
+impl Held {
+    pub(crate) fn new(file: File) -> Held {
+        Held(Some(file))
+    }
+
+    fn file(&self) -> &File {
+        self.0.as_ref().expect("only `into_file` and drop take the file, and both end the value")
+    }
+
+    /// Gives the file away, still locked.
+    fn into_file(mut self) -> File {
+        self.0.take().expect("only `into_file` and drop take the file, and both end the value")
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(file) = self.0.take() {
+            let _ = file.unlock();
+        }
+    }
+}
+
 /// The right to change the SDK of one version, in this process alone. Released on drop.
 #[derive(Debug)]
 pub struct VersionLock {
-    file: File,
+    held: Held,
     version: Version,
 }
 
@@ -34,36 +62,38 @@ impl VersionLock {
         &self.version
     }
 
-    fn held(mut file: File, version: &Version) -> VersionLock {
+    fn new(mut file: File, version: &Version) -> VersionLock {
         // What those who wait are told. Not worth an error: the lock itself is held.
         let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(holder().as_bytes()));
-        VersionLock { file, version: version.clone() }
+        VersionLock { held: Held::new(file), version: version.clone() }
     }
 }
 
 impl Drop for VersionLock {
     fn drop(&mut self) {
-        let _ = self.file.set_len(0);
+        let _ = self.held.file().set_len(0);
     }
 }
 
 /// The right to find an SDK in its place: as long as one process holds a lease, nobody removes it.
 #[derive(Debug)]
 pub struct Lease {
-    file: File,
+    held: Held,
     path: PathBuf,
 }
 
 impl Lease {
     /// Moves the lease to a high descriptor that a program started by `exec` inherits. From then on the lease lasts
-    /// until the returned descriptor is closed here and every program that inherited it has ended.
+    /// until the returned descriptor is closed here and every program that inherited it has ended; in a process that
+    /// starts several programs, that is all of them.
     ///
     /// # Errors
     /// When no descriptor is free.
     pub fn into_inheritable(self) -> Result<OwnedFd, Error> {
-        let high =
-            rustix::io::fcntl_dupfd_cloexec(&self.file, LEASE_DESCRIPTOR).map_err(at("keep open", &self.path))?;
-        rustix::io::fcntl_setfd(&high, rustix::io::FdFlags::empty()).map_err(at("keep open", &self.path))?;
+        let Lease { held, path } = self;
+        let file = held.into_file();
+        let high = rustix::io::fcntl_dupfd_cloexec(&file, LEASE_DESCRIPTOR).map_err(at("keep open", &path))?;
+        rustix::io::fcntl_setfd(&high, rustix::io::FdFlags::empty()).map_err(at("keep open", &path))?;
         Ok(high)
     }
 }
@@ -88,7 +118,7 @@ impl Store {
                 result => break result.map_err(at("lock", &path))?,
             }
         }
-        Ok(VersionLock::held(file, version))
+        Ok(VersionLock::new(file, version))
     }
 
     /// Takes the lock of a version, unless somebody else has it.
@@ -99,7 +129,7 @@ impl Store {
         let path = self.layout.lock(version);
         let file = open_lock(&path)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(VersionLock::held(file, version))),
+            Ok(()) => Ok(Some(VersionLock::new(file, version))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(Error::io("lock", &path, error)),
         }
@@ -118,11 +148,12 @@ impl Store {
                 result => break result.map_err(at("lock", &path))?,
             }
         }
+        let held = Held::new(file);
         // Only now: whoever removes the SDK holds the lease exclusively until it is out of sight.
         if self.sdk(version).is_none() {
             return Err(Error::NotInstalled { version: version.clone() });
         }
-        Ok(Lease { file, path })
+        Ok(Lease { held, path })
     }
 }
 

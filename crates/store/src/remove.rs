@@ -11,6 +11,7 @@ use govern_core::event::Event;
 use govern_core::version::Version;
 
 use crate::error::{Error, at};
+use crate::lock::Held;
 use crate::{Store, disk, holders, lock, record, staging, walk};
 
 /// How an SDK is named while it is deleted: this, the version, a dash, and something random.
@@ -56,14 +57,15 @@ impl Store {
     /// Takes a tree out of sight and deletes it and its record. The caller holds the lock of the version.
     fn discard(&self, version: &Version, tree: &Path) -> Result<walk::Deleted, Error> {
         let path = self.layout.lease(version);
-        let lease = lock::open_lock(&path)?;
-        match lease.try_lock() {
+        let file = lock::open_lock(&path)?;
+        match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(Error::InUse { version: version.clone(), pids: holders::of(&lease) });
+                return Err(Error::InUse { version: version.clone(), pids: holders::of(&file) });
             }
             Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path, error)),
         }
+        let lease = Held::new(file);
         let sdks = self.layout.sdks();
         // An empty directory of a new name; rename(2) puts a directory in the place of an empty one.
         let trash = tempfile::Builder::new()

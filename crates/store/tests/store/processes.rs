@@ -8,7 +8,7 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 
 use govern_core::event::Event;
@@ -20,6 +20,9 @@ use crate::support::{Home, picture, platform, silent, small_sdk, version};
 
 /// What a child says when it has done its part and waits.
 const READY: &str = "child is ready";
+
+/// Held by each test that starts a program: one started beside would inherit what is meant for another, a lease.
+static STARTS_PROGRAMS: Mutex<()> = Mutex::new(());
 
 struct Helper {
     child: Child,
@@ -89,6 +92,7 @@ fn child_that_stops_in_the_middle_of_an_archive() {
 
 #[test]
 fn a_killed_install_is_swept_and_its_lock_is_free() {
+    let _alone = STARTS_PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
     let home = Home::new();
     let before = picture(&home.layout.sdks());
     let mut helper = Helper::start("child_that_stops_in_the_middle_of_an_archive", "", &home);
@@ -126,6 +130,7 @@ fn child_that_installs() {
 
 #[test]
 fn modes_do_not_depend_on_the_umask() {
+    let _alone = STARTS_PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
     for umask in ["000", "027", "077"] {
         let home = Home::new();
         let mut helper = Helper::start("child_that_installs", &format!("umask {umask};"), &home);
@@ -141,6 +146,7 @@ fn modes_do_not_depend_on_the_umask() {
 
 #[test]
 fn an_sdk_is_not_removed_while_a_program_that_inherited_the_lease_runs() {
+    let _alone = STARTS_PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
     let home = Home::new();
     home.install(&version());
     let lease = home.store.lease(&version()).unwrap().into_inheritable().unwrap();
