@@ -68,7 +68,7 @@ fn every_hostile_archive_is_refused_for_its_own_reason_and_leaves_nothing() {
         ("gzip", 6, Format::TarGz, gzip_cases()),
         ("zip", 20, Format::ModuleZip, zip_cases()),
     ];
-    let home = Home::new();
+    let home = Home::in_memory();
     let before = home.picture();
     let mut total = 0;
     let mut slowest = (Duration::ZERO, "");
@@ -92,7 +92,7 @@ fn every_hostile_archive_is_refused_for_its_own_reason_and_leaves_nothing() {
 
 #[test]
 fn an_archive_cut_anywhere_is_refused() {
-    let home = Home::new();
+    let home = Home::in_memory();
     let before = home.picture();
     for format in [Format::TarGz, Format::ModuleZip] {
         let files = tiny_sdk(&version());
@@ -110,7 +110,7 @@ fn an_archive_cut_anywhere_is_refused() {
 /// the archive differs. Anything else is refused; nothing else is thinkable.
 #[test]
 fn a_byte_changed_anywhere_is_refused_or_means_nothing() {
-    let home = Home::new();
+    let home = Home::in_memory();
     let before = home.picture();
     let files = tiny_sdk(&version());
     for (format, good) in [(Format::TarGz, tar_gz(&files)), (Format::ModuleZip, module_zip(&files))] {
