@@ -53,11 +53,10 @@ pub(crate) struct Notes {
 impl Notes {
     /// Takes note.
     pub(crate) fn take(&self, answered: Answered) {
-        let answered = Arc::new(answered);
+        self.index.answered(&answered);
         if !answered.decided.pin_dirs.is_empty() {
-            self.watcher.answered(Arc::clone(&answered));
+            self.watcher.answered(Arc::new(answered));
         }
-        self.index.answered(answered);
     }
 }
 

@@ -1,33 +1,33 @@
-//! The one writer of the index: a thread of its own, because SQLite blocks. Notes come in over a bounded channel and
-//! go to disk in batches; when the disk is slow they are dropped, and when the index is broken it is begun anew.
+//! The one writer of the index: a thread of its own, because SQLite blocks. Notes are added up and go to disk in
+//! batches; when the disk is slow they are dropped, and when the index is broken it is begun anew.
 //! Whatever fails here is logged: no question and no change ever fails because of the index.
 
+mod batch;
+
 use std::collections::HashMap;
+use std::mem;
 use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use govern_core::decide::Kind;
-use govern_core::origin::Origin;
 use govern_core::version::Version;
 use govern_engine::Engine;
-use govern_engine::index::{self, Opened, PinRow, Project, Use};
+use govern_engine::index::{self, Opened, PinRow, Project};
 use tokio::sync::oneshot;
 
+use self::batch::{Batch, FULL, kind};
 use crate::answered::Answered;
 use crate::file_id::FileId;
 
-/// Notes that may wait. A thousand shims at once are half of it.
-const QUEUE: usize = 2_048;
+/// Requests that may wait.
+const QUEUE: usize = 256;
 
-/// Notes of one directory are added up for this long …
+/// Notes are added up for this long, unless there are many before.
 const BATCH: Duration = Duration::from_secs(1);
-
-/// … and for this many directories.
-const BATCH_DIRECTORIES: usize = 256;
 
 /// An index that cannot be opened is tried again after this long.
 const RETRY: Duration = Duration::from_secs(60);
@@ -39,6 +39,8 @@ const KNOWN_PINS: usize = 4_096;
 #[derive(Clone, Debug)]
 pub(crate) struct Index {
     sender: SyncSender<Message>,
+    /// Std mutex: held to add a note or to take them all.
+    batch: Arc<Mutex<Batch>>,
     /// What opening found: `fine`, `created`, `rebuilt`, or `unusable`.
     state: &'static str,
     /// Std mutex: held to take the thread out, once.
@@ -46,7 +48,10 @@ pub(crate) struct Index {
 }
 
 enum Message {
-    Answered(Arc<Answered>),
+    /// There is something to write.
+    Noted,
+    /// There is much to write.
+    Full,
     Rescan,
     Projects(oneshot::Sender<Option<Vec<Project>>>),
     LastUses(oneshot::Sender<HashMap<Version, u64>>),
@@ -58,8 +63,10 @@ impl Index {
     pub(crate) fn start(engine: Engine) -> anyhow::Result<Index> {
         let (sender, messages) = mpsc::sync_channel(QUEUE);
         let (opened, state) = mpsc::channel();
+        let batch = Arc::new(Mutex::new(Batch::default()));
+        let notes = Arc::clone(&batch);
         let thread = thread::Builder::new().name("index".to_owned()).spawn(move || {
-            let mut keeper = Keeper::new(engine);
+            let mut keeper = Keeper::new(engine, notes);
             let state = keeper.open();
             keeper.scan();
             // Whoever started us waits for it.
@@ -68,7 +75,7 @@ impl Index {
         });
         let thread = thread.context("cannot start the thread of the index")?;
         let state = state.recv().context("the thread of the index has died")?;
-        Ok(Index { sender, state, thread: Arc::new(Mutex::new(Some(thread))) })
+        Ok(Index { sender, batch, state, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
     /// What opening found.
@@ -76,11 +83,20 @@ impl Index {
         self.state
     }
 
-    /// Notes an answer. Dropped when the index cannot keep up: it counts less than an answer in time.
-    pub(crate) fn answered(&self, answered: Arc<Answered>) {
-        if self.sender.try_send(Message::Answered(answered)).is_err() {
-            tracing::debug!("the index cannot keep up: a note is dropped");
-        }
+    /// Notes an answer. The thread is woken for the first note of a batch only.
+    pub(crate) fn answered(&self, answered: &Answered) {
+        let mut batch = lock(&self.batch);
+        let before = batch.len();
+        batch.note(answered, SystemTime::now());
+        let after = batch.len();
+        drop(batch);
+        let message = match (before, after) {
+            (0, 1..) => Message::Noted,
+            (_, FULL) if before < FULL => Message::Full,
+            _ => return,
+        };
+        // A thread that has much to do writes afterwards whatever there is.
+        let _ = self.sender.try_send(message);
     }
 
     /// Brings the index in step with the SDKs on disk, soon.
@@ -110,10 +126,14 @@ impl Index {
     pub(crate) fn end(&self) {
         // A full queue is emptied by the thread; a dead thread has nothing to end.
         let _ = self.sender.send(Message::End);
-        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(thread) = lock(&self.thread).take() {
             let _ = thread.join();
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the thread owns.
@@ -123,20 +143,15 @@ struct Keeper {
     /// The open index, and the file it was when it was opened.
     open: Option<(index::Index, Option<FileId>)>,
     retry_at: Option<Instant>,
-    /// Uses since the last writing, each with its place in the order.
-    uses: HashMap<(PathBuf, Version), (u64, Use)>,
-    noted: u64,
-    /// Pins seen since the last writing, by directory.
-    pins: HashMap<PathBuf, Vec<PinRow>>,
+    batch: Arc<Mutex<Batch>>,
     /// Pins that are in the index.
     written: HashMap<PathBuf, Vec<PinRow>>,
 }
 
 impl Keeper {
-    fn new(engine: Engine) -> Keeper {
+    fn new(engine: Engine, batch: Arc<Mutex<Batch>>) -> Keeper {
         let path = engine.layout().index();
-        let (uses, pins, written) = (HashMap::new(), HashMap::new(), HashMap::new());
-        Keeper { engine, path, open: None, retry_at: None, uses, noted: 0, pins, written }
+        Keeper { engine, path, open: None, retry_at: None, batch, written: HashMap::new() }
     }
 
     fn keep(&mut self, messages: &Receiver<Message>) {
@@ -147,13 +162,11 @@ impl Keeper {
                 None => messages.recv().map_err(RecvTimeoutError::from),
             };
             match message {
-                Ok(Message::Answered(answered)) => {
-                    self.note(&answered);
-                    if self.uses.len() < BATCH_DIRECTORIES {
-                        write_at = write_at.or_else(|| Some(Instant::now() + BATCH));
-                        continue;
-                    }
+                Ok(Message::Noted) => {
+                    write_at = write_at.or_else(|| Some(Instant::now() + BATCH));
+                    continue;
                 }
+                Ok(Message::Full) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(Message::Rescan) => self.scan(),
                 Ok(Message::Projects(reply)) => {
                     self.write();
@@ -165,7 +178,6 @@ impl Keeper {
                     let _ = reply.send(self.last_uses());
                 }
                 Ok(Message::End) | Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => {}
             }
             self.write();
             write_at = None;
@@ -264,47 +276,14 @@ impl Keeper {
         self.written.clear();
     }
 
-    /// Adds an answer to the batch.
-    fn note(&mut self, answered: &Answered) {
-        let decision = &answered.decided.decision;
-        if let Some(version) = answered.version() {
-            let key = (answered.project().to_owned(), version.clone());
-            let count = self.uses.get(&key).map_or(0, |(_, known)| known.count).saturating_add(1);
-            let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-            let (origin, kind) = (decision.origin.to_string(), kind(decision.kind).to_owned());
-            let note = Use { directory: key.0.clone(), version: version.clone(), origin, kind, at, count };
-            self.noted += 1;
-            self.uses.insert(key, (self.noted, note));
-        }
-        let mut pins: HashMap<PathBuf, Vec<PinRow>> = HashMap::new();
-        for seen in &decision.seen {
-            let Origin::File { path, line } = &seen.origin else { continue };
-            let Some(directory) = path.parent() else { continue };
-            let row = PinRow {
-                directory: directory.to_owned(),
-                file: path.clone(),
-                line: *line as u64,
-                text: seen.text.clone(),
-            };
-            pins.entry(row.directory.clone()).or_default().push(row);
-        }
-        for (directory, rows) in pins {
-            if self.written.get(&directory) != Some(&rows) {
-                self.pins.insert(directory, rows);
-            }
-        }
-    }
-
     /// Writes the batch.
     fn write(&mut self) {
-        if self.uses.is_empty() && self.pins.is_empty() {
+        let batch = mem::take(&mut *lock(&self.batch));
+        if batch.len() == 0 {
             return;
         }
-        let mut uses: Vec<(u64, Use)> = self.uses.drain().map(|(_, numbered)| numbered).collect();
-        // The index takes the later one of two for the newer.
-        uses.sort_unstable_by_key(|(number, _)| *number);
-        let uses: Vec<Use> = uses.into_iter().map(|(_, note)| note).collect();
-        let pins: Vec<_> = self.pins.drain().collect();
+        let (uses, mut pins) = batch.into_rows();
+        pins.retain(|(directory, rows)| self.written.get(directory) != Some(rows));
         let written = self.with(|index| {
             index.record_use(&uses)?;
             pins.iter().try_for_each(|(directory, rows)| index.replace_pins(directory, rows))
@@ -324,15 +303,6 @@ impl Keeper {
     fn last_uses(&mut self) -> HashMap<Version, u64> {
         let rows = self.with(|index| index.sdks()).unwrap_or_default();
         rows.into_iter().filter_map(|row| Some((row.facts.sdk.version, row.last_used?))).collect()
-    }
-}
-
-/// The kind's name in JSON and in the index.
-fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Pin => "pin",
-        Kind::Floor => "floor",
-        Kind::Default => "default",
     }
 }
 

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use govern_wire::{MAX_FRAME, Question};
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
 
 use crate::answer::{Reply, fallback};
 use crate::answered::Answered;
@@ -28,6 +30,12 @@ const MOST: usize = 64;
 
 /// How long a question may take to arrive, and its answer to leave. A shim waits for half of it.
 pub(crate) const DEADLINE: Duration = Duration::from_millis(100);
+
+/// A peer that has hung up is an error, and no signal. macOS has no such flag; the process ignores the signal anyway.
+#[cfg(target_os = "macos")]
+const NO_SIGNAL: SendFlags = SendFlags::empty();
+#[cfg(not(target_os = "macos"))]
+const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
 
 /// How long to wait after an error that another try at once would only repeat.
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
@@ -220,7 +228,8 @@ impl Shared {
         if os::peer_uid(connection)? != os::own_uid() {
             return Err(io::Error::other("another user asks"));
         }
-        // Elsewhere than on Linux a connection takes this over from the listener.
+        // Elsewhere a connection takes this over from the listener.
+        #[cfg(not(target_os = "linux"))]
         connection.set_nonblocking(false)?;
         let len = receive(connection, question, Instant::now() + self.deadline)?;
         // A panic costs this question and no other.
@@ -232,8 +241,11 @@ impl Shared {
         if reply.is_fallback {
             self.fallbacks.fetch_add(1, Ordering::Relaxed);
         }
-        connection.set_write_timeout(Some(self.deadline))?;
-        (&mut &*connection).write_all(reply.frame)?;
+        // Sent whole or not at all: a frame fits into an empty socket's buffer, and nobody is waited for.
+        let sent = rustix::net::send(connection, reply.frame, SendFlags::DONTWAIT | NO_SIGNAL)?;
+        if sent < reply.frame.len() {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
         // The shim goes on while we take note.
         if let Some(answered) = reply.answered {
             (self.note)(answered);
@@ -263,22 +275,33 @@ impl Shared {
 fn receive(connection: &UnixStream, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
     let mut len = 0;
     loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        connection.set_read_timeout(Some(left))?;
-        match (&mut &*connection).read(&mut buffer[len..]) {
-            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(read) => len += read,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(e),
+        // Almost always the question is there already.
+        match rustix::net::recv(connection, &mut buffer[len..], RecvFlags::DONTWAIT) {
+            Ok((0, _)) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok((read, _)) => len += read,
+            Err(Errno::INTR) => continue,
+            Err(Errno::AGAIN) => {
+                wait_until(connection, deadline)?;
+                continue;
+            }
+            Err(e) => return Err(e.into()),
         }
         match Question::frame_len(&buffer[..len]) {
             Ok(Some(whole)) if len >= whole => return Ok(whole),
             Ok(_) => {}
             Err(_) => return Ok(len),
         }
+    }
+}
+
+/// Waits until there is something to read.
+fn wait_until(connection: &UnixStream, deadline: Instant) -> io::Result<()> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let left = Timespec::try_from(left).map_err(io::Error::other)?;
+    match rustix::event::poll(&mut [PollFd::new(connection, PollFlags::IN)], Some(&left)) {
+        Ok(0) => Err(io::ErrorKind::TimedOut.into()),
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(e) => Err(e.into()),
     }
 }
 

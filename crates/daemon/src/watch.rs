@@ -6,9 +6,8 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -37,7 +36,8 @@ pub(crate) type Changed = Box<dyn FnMut(&Answered) + Send>;
 #[derive(Clone, Debug)]
 pub(crate) struct Watcher {
     sender: SyncSender<Message>,
-    watched: Arc<AtomicU64>,
+    /// Std mutex: held for a look or an exchange, never while the system is asked.
+    directories: Arc<Mutex<Directories>>,
     /// Std mutex: held to take the thread out, once.
     thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
@@ -54,32 +54,72 @@ impl Watcher {
     /// Starts to watch nothing yet.
     pub(crate) fn start(changed: Changed) -> anyhow::Result<Watcher> {
         let (sender, messages) = mpsc::sync_channel(QUEUE);
-        let watched = Arc::new(AtomicU64::new(0));
-        let (hints, count) = (sender.clone(), Arc::clone(&watched));
+        let directories = Arc::new(Mutex::new(Directories::default()));
+        let (hints, watched) = (sender.clone(), Arc::clone(&directories));
         let thread = thread::Builder::new()
             .name("watch".to_owned())
-            .spawn(move || Keeper::new(hints, count, changed).keep(&messages))
+            .spawn(move || Keeper::new(hints, watched, changed).keep(&messages))
             .context("cannot start the thread of the watcher")?;
-        Ok(Watcher { sender, watched, thread: Arc::new(Mutex::new(Some(thread))) })
+        Ok(Watcher { sender, directories, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
-    /// Watches the directories that an answer was made of.
+    /// Watches the directories that an answer was made of. Wakes the thread for new ones only.
     pub(crate) fn answered(&self, answered: Arc<Answered>) {
+        if lock(&self.directories).refresh(&answered) {
+            return;
+        }
         // Dropped when the watcher cannot keep up: the next question brings them again.
         let _ = self.sender.try_send(Message::Answered(answered));
     }
 
     /// How many directories are watched.
     pub(crate) fn watched(&self) -> u64 {
-        self.watched.load(Ordering::Relaxed)
+        lock(&self.directories).watched.len() as u64
     }
 
     /// Stops. Blocks.
     pub(crate) fn end(&self) {
         let _ = self.sender.send(Message::End);
-        if let Some(thread) = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take() {
+        if let Some(thread) = lock(&self.thread).take() {
             let _ = thread.join();
         }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The watched directories.
+#[derive(Debug, Default)]
+struct Directories {
+    watched: HashMap<PathBuf, Watched>,
+    clock: u64,
+}
+
+#[derive(Debug)]
+struct Watched {
+    last: Arc<Answered>,
+    used: u64,
+}
+
+impl Directories {
+    /// Notes the use of the directories that are watched already. False when one is not.
+    fn refresh(&mut self, answered: &Arc<Answered>) -> bool {
+        self.clock += 1;
+        let mut all = true;
+        for directory in &answered.decided.pin_dirs {
+            match self.watched.get_mut(directory) {
+                Some(known) => *known = Watched { last: Arc::clone(answered), used: self.clock },
+                None => all = false,
+            }
+        }
+        all
+    }
+
+    /// The one that was not used for longest.
+    fn oldest(&self) -> Option<PathBuf> {
+        self.watched.iter().min_by_key(|(_, watched)| watched.used).map(|(directory, _)| directory.clone())
     }
 }
 
@@ -87,22 +127,15 @@ impl Watcher {
 struct Keeper {
     /// `None` when the system has no watcher left for us.
     notify: Option<RecommendedWatcher>,
-    directories: HashMap<PathBuf, Watched>,
+    directories: Arc<Mutex<Directories>>,
     /// Directories in which something changed, and when to look.
     due: HashMap<PathBuf, Instant>,
-    clock: u64,
     has_complained: bool,
-    count: Arc<AtomicU64>,
     changed: Changed,
 }
 
-struct Watched {
-    last: Arc<Answered>,
-    used: u64,
-}
-
 impl Keeper {
-    fn new(sender: SyncSender<Message>, count: Arc<AtomicU64>, changed: Changed) -> Keeper {
+    fn new(sender: SyncSender<Message>, directories: Arc<Mutex<Directories>>, changed: Changed) -> Keeper {
         let forward = move |event: notify::Result<notify::Event>| {
             let Ok(event) = event else { return };
             if matches!(event.kind, EventKind::Access(_)) {
@@ -123,8 +156,7 @@ impl Keeper {
         let notify = notify::recommended_watcher(forward)
             .inspect_err(|error| tracing::warn!(%error, "pins are not watched; go works without"))
             .ok();
-        let (directories, due) = (HashMap::new(), HashMap::new());
-        Keeper { notify, directories, due, clock: 0, has_complained: false, count, changed }
+        Keeper { notify, directories, due: HashMap::new(), has_complained: false, changed }
     }
 
     fn keep(mut self, messages: &Receiver<Message>) {
@@ -136,7 +168,9 @@ impl Keeper {
             match message {
                 Ok(Message::Answered(answered)) => self.watch(&answered),
                 Ok(Message::Changed(path)) => {
-                    if let Some(directory) = path.parent().filter(|dir| self.directories.contains_key(*dir)) {
+                    if let Some(directory) =
+                        path.parent().filter(|dir| lock(&self.directories).watched.contains_key(*dir))
+                    {
                         self.due.insert(directory.to_owned(), Instant::now() + QUIET);
                     }
                 }
@@ -145,31 +179,28 @@ impl Keeper {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.look();
-            self.count.store(self.directories.len() as u64, Ordering::Relaxed);
         }
     }
 
     fn watch(&mut self, answered: &Arc<Answered>) {
         let Some(notify) = &mut self.notify else { return };
-        self.clock += 1;
         for directory in &answered.decided.pin_dirs {
-            if let Some(known) = self.directories.get_mut(directory) {
-                *known = Watched { last: Arc::clone(answered), used: self.clock };
+            let directories = lock(&self.directories);
+            if directories.watched.contains_key(directory) {
                 continue;
             }
-            if self.directories.len() >= MOST {
-                let oldest =
-                    self.directories.iter().min_by_key(|(_, watched)| watched.used).map(|(dir, _)| dir.clone());
-                if let Some(oldest) = oldest {
-                    // It may be gone, and its watch with it.
-                    let _ = notify.unwatch(&oldest);
-                    self.directories.remove(&oldest);
-                }
+            let oldest = if directories.watched.len() < MOST { None } else { directories.oldest() };
+            let used = directories.clock;
+            drop(directories);
+            if let Some(oldest) = oldest {
+                lock(&self.directories).watched.remove(&oldest);
+                // It may be gone, and its watch with it.
+                let _ = notify.unwatch(&oldest);
             }
             match notify.watch(directory, RecursiveMode::NonRecursive) {
                 Ok(()) => {
-                    let watched = Watched { last: Arc::clone(answered), used: self.clock };
-                    self.directories.insert(directory.clone(), watched);
+                    let watched = Watched { last: Arc::clone(answered), used };
+                    lock(&self.directories).watched.insert(directory.clone(), watched);
                 }
                 Err(error) if !self.has_complained => {
                     self.has_complained = true;
@@ -181,7 +212,7 @@ impl Keeper {
     }
 
     fn forget(&mut self, path: &Path) {
-        if self.directories.remove(path).is_some() {
+        if lock(&self.directories).watched.remove(path).is_some() {
             self.due.remove(path);
             if let Some(notify) = &mut self.notify {
                 // The kernel has dropped the watch already; this makes notify forget the path, so that it can be
@@ -197,8 +228,9 @@ impl Keeper {
         let ripe: Vec<PathBuf> = self.due.iter().filter(|(_, at)| **at <= now).map(|(dir, _)| dir.clone()).collect();
         for directory in ripe {
             self.due.remove(&directory);
-            if let Some(watched) = self.directories.get(&directory) {
-                (self.changed)(&watched.last);
+            let last = lock(&self.directories).watched.get(&directory).map(|watched| Arc::clone(&watched.last));
+            if let Some(last) = last {
+                (self.changed)(&last);
             }
         }
     }
