@@ -81,7 +81,7 @@ pub(crate) enum Verb {
     Unpin(Unpin),
     /// Show or set the Go for directories that want none
     #[command(alias = "global")]
-    Default(Default),
+    Default(DefaultGo),
     /// Show the path of the program that `go` means here
     Which(Which),
     /// Show what decides which Go runs, and what else was looked at
@@ -194,7 +194,7 @@ pub(crate) struct Unpin {
 
 /// `default`.
 #[derive(Debug, Args)]
-pub(crate) struct Default {
+pub(crate) struct DefaultGo {
     /// The version
     #[arg(value_name = "SPEC", value_parser = spec)]
     pub(crate) spec: Option<Spec>,
@@ -236,6 +236,7 @@ pub(crate) struct Explain {
 
 /// `run`.
 #[derive(Debug, Args)]
+#[command(override_usage = "govern run [OPTIONS] <SPEC> -- <CMD>...")]
 pub(crate) struct Run {
     /// The version
     #[arg(value_name = "SPEC", value_parser = spec)]

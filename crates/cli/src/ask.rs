@@ -123,21 +123,41 @@ impl<'a> Ask<'a> {
         seen: &(impl Fn(usize, &JobEvent) + Clone + Send + Sync + 'static),
     ) -> Result<Vec<Result<JobEvent, Report>>, Report> {
         self.mine()?;
-        if let Some(daemon) = self.started()? {
-            let jobs = wishes.iter().cloned().enumerate().map(|(number, wish)| {
-                let (daemon, seen) = (daemon.clone(), seen.clone());
-                async move { by_daemon(&daemon, &wish, |event| seen(number, event)).await }
-            });
-            let results = self.all(jobs.collect());
-            let lost = |result: &Result<JobEvent, Error>| result.as_ref().is_err_and(Error::is_unreachable);
-            if !results.iter().any(lost) {
-                return Ok(results
-                    .into_iter()
-                    .map(|result| result.map_err(|e| e.report()).and_then(outcome))
-                    .collect());
-            }
+        let results = match self.install_by_daemon(wishes, seen) {
+            Some(results) => results,
+            None => self.install_here(wishes, seen)?,
+        };
+        let with_origin = |(result, wish): (Result<JobEvent, Report>, &NewJob)| {
+            result.map_err(|report| Report { wanted_by: report.wanted_by.or_else(|| origin(wish)), ..report })
+        };
+        Ok(results.into_iter().zip(wishes).map(with_origin).collect())
+    }
+
+    /// None when no daemon can be asked, or it ended before its jobs did.
+    fn install_by_daemon(
+        &self,
+        wishes: &[NewJob],
+        seen: &(impl Fn(usize, &JobEvent) + Clone + Send + Sync + 'static),
+    ) -> Option<Vec<Result<JobEvent, Report>>> {
+        let daemon = self.started()?;
+        let jobs = wishes.iter().cloned().enumerate().map(|(number, wish)| {
+            let (daemon, seen) = (daemon.clone(), seen.clone());
+            async move { by_daemon(&daemon, &wish, |event| seen(number, event)).await }
+        });
+        let results = self.all(jobs.collect());
+        let is_lost = |result: &Result<JobEvent, Error>| result.as_ref().is_err_and(Error::is_unreachable);
+        if results.iter().any(is_lost) {
             self.ui.note("the daemon ended meanwhile: going on without it");
+            return None;
         }
+        Some(results.into_iter().map(|result| result.map_err(|e| e.report()).and_then(outcome)).collect())
+    }
+
+    fn install_here(
+        &self,
+        wishes: &[NewJob],
+        seen: &(impl Fn(usize, &JobEvent) + Clone + Send + Sync + 'static),
+    ) -> Result<Vec<Result<JobEvent, Report>>, Report> {
         let local = self.local()?;
         let jobs = wishes.iter().cloned().enumerate().map(|(number, wish)| {
             let (local, seen) = (local.clone(), seen.clone());
@@ -149,7 +169,7 @@ impl<'a> Ask<'a> {
     /// Removes an SDK.
     pub(crate) fn remove(&self, version: &str) -> Result<JobEvent, Report> {
         self.mine()?;
-        if let Some(daemon) = self.started()? {
+        if let Some(daemon) = self.started() {
             let job = NewJob::Remove { version: version.to_owned() };
             match self.block_on(by_daemon(&daemon, &job, |_| {})) {
                 Ok(event) => return outcome(event),
@@ -253,22 +273,20 @@ impl<'a> Ask<'a> {
     }
 
     /// The daemon, started if need be; none when this process must do the work itself.
-    fn started(&self) -> Result<Option<Client>, Report> {
-        if self.allowed().is_err() {
-            return Ok(None);
-        }
+    fn started(&self) -> Option<Client> {
+        self.allowed().ok()?;
         if let Some(daemon) = self.daemon() {
-            return Ok(Some(daemon));
+            return Some(daemon);
         }
         if self.socket.is_held() {
             self.ui.detail("the daemon does not answer: going on without it");
-            return Ok(None);
+            return None;
         }
         match self.brought_up() {
-            Ok(found) => Ok(found.map(|(daemon, _)| daemon)),
+            Ok(found) => found.map(|(daemon, _)| daemon),
             Err(report) => {
                 self.ui.detail(&format!("no daemon: {}", report.fact));
-                Ok(None)
+                None
             }
         }
     }
@@ -366,6 +384,11 @@ impl<'a> Ask<'a> {
             results.into_iter().flatten().collect()
         })
     }
+}
+
+/// Whose wish a job is.
+fn origin(wish: &NewJob) -> Option<String> {
+    if let NewJob::Install { wanted_by, .. } = wish { wanted_by.clone() } else { None }
 }
 
 async fn by_daemon(daemon: &Client, job: &NewJob, seen: impl FnMut(&JobEvent)) -> Result<JobEvent, Error> {

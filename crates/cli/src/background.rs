@@ -92,7 +92,7 @@ pub(crate) fn start_quietly(world: &World, layout: &Layout) {
 
 /// The second step: leaves the session, starts the program, ends.
 pub(crate) fn detach(args: &[OsString]) -> Exit {
-    let [program, log] = args else { return Exit(2) };
+    let [program, log] = args else { return Exit(Code::Usage.exit()) };
     match spawn(Path::new(program), Path::new(log)) {
         Ok(()) => exit::OK,
         Err(e) => Exit(e.raw_os_error().and_then(|number| u8::try_from(number).ok()).unwrap_or(1)),

@@ -1,14 +1,14 @@
 //! The daemon's socket, as something to look at: whether anybody holds it, and who. Leaves out speaking (`ask`).
 
 use std::cell::RefCell;
-use std::fs;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use govern_core::layout::Layout;
-use rustix::fs::{Mode, OFlags};
-use rustix::io::{Errno, FdFlags};
-use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketType};
 use tokio::net::UnixStream;
 
 /// The longest path of a socket that every system takes.
@@ -18,7 +18,7 @@ const MAX_PATH: usize = 100;
 pub(crate) struct Socket {
     path: PathBuf,
     /// Directories that paths given out lead through, kept open.
-    ways: RefCell<Vec<OwnedFd>>,
+    ways: RefCell<Vec<File>>,
 }
 
 impl Socket {
@@ -27,33 +27,35 @@ impl Socket {
         Socket { path: layout.api_socket(), ways: RefCell::default() }
     }
 
-    /// Where to connect now: a daemon that starts may put its directory elsewhere. A path that is too long for a
-    /// socket's address leads through an open directory.
+    /// Where to connect now: a daemon that starts may put its directory elsewhere.
     pub(crate) fn path(&self) -> PathBuf {
-        let (Some(dir), Some(name)) = (self.path.parent(), self.path.file_name()) else { return self.path.clone() };
+        self.short_path().unwrap_or_else(|| self.path.clone())
+    }
+
+    /// A path that is too long for a socket's address leads through an open directory, to which Linux gives a name.
+    fn short_path(&self) -> Option<PathBuf> {
+        let (dir, name) = (self.path.parent()?, self.path.file_name()?);
         if self.path.as_os_str().len() <= MAX_PATH || !cfg!(target_os = "linux") {
-            return self.path.clone();
+            return None;
         }
-        match rustix::fs::open(dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
-            Ok(way) => {
-                let path = Path::new("/proc/self/fd").join(way.as_raw_fd().to_string()).join(name);
-                self.ways.borrow_mut().push(way);
-                path
-            }
-            Err(_) => self.path.clone(),
-        }
+        let way = File::open(dir).ok()?;
+        let path = Path::new("/proc/self/fd").join(way.as_raw_fd().to_string()).join(name);
+        self.ways.borrow_mut().push(way);
+        Some(path)
     }
 
     /// True when somebody holds it open, whether they answer or not.
     pub(crate) fn is_held(&self) -> bool {
-        let connected = SocketAddrUnix::new(self.path()).and_then(|address| {
-            let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
-            rustix::io::fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
-            // Never waits: a daemon that was stopped fills its queue.
-            rustix::io::ioctl_fionbio(&socket, true)?;
-            rustix::net::connect(&socket, &address)
-        });
-        matches!(connected, Ok(()) | Err(Errno::AGAIN))
+        matches!(self.connect(), Ok(()) | Err(Errno::AGAIN | Errno::INPROGRESS))
+    }
+
+    /// Connects without waiting: a daemon that was stopped has a full queue some day.
+    fn connect(&self) -> Result<(), Errno> {
+        let address = SocketAddrUnix::new(self.path())?;
+        let socket = net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
+        fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
+        fcntl_setfl(&socket, OFlags::NONBLOCK)?;
+        net::connect(&socket, &address)
     }
 
     /// The process that holds it, where the system tells.
@@ -84,16 +86,17 @@ mod tests {
     #[test]
     fn a_socket_is_held_for_as_long_as_somebody_listens() {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["short".to_owned(), "long".repeat(40)] {
+        let names = if cfg!(target_os = "linux") {
+            vec!["short".to_owned(), "long".repeat(40)]
+        } else {
+            vec!["short".to_owned()]
+        };
+        for name in names {
             let layout = Layout::under(&dir.path().join(name));
             let socket = Socket::of(&layout);
             assert!(!socket.is_held(), "there is none");
             fs::create_dir_all(layout.run()).unwrap();
-            // Bound from within its directory, whose path may be too long.
-            let way = fs::File::open(layout.run()).unwrap();
-            let at = format!("/proc/self/fd/{}/api.sock", std::os::fd::AsRawFd::as_raw_fd(&way));
-            let at = if cfg!(target_os = "linux") { at.into() } else { layout.api_socket() };
-            let listener = UnixListener::bind(at).unwrap();
+            let listener = UnixListener::bind(socket.path()).unwrap();
             assert!(socket.is_held(), "somebody listens and accepts nothing");
             drop(listener);
             assert!(!socket.is_held(), "nobody listens any more");

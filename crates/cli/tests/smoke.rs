@@ -113,6 +113,10 @@ fn a_pin_is_written_and_taken_away_and_a_file_keeps_what_is_not_ours() {
     let removed = "0\n--\nRemoved the pin 1.23 from .go-version\nnow latest, wanted by govern's own default, the newest release\n";
     assert_eq!(in_project("unpin"), removed);
     assert_eq!(file(".go-version"), None);
+    std::fs::write(project.join(".go-version"), "1.2.x.y\n").unwrap();
+    assert!(in_project("pin").starts_with("4\n--\nerror: `1.2.x.y` is not a Go version\n  wanted by "));
+    assert!(in_project("unpin").starts_with("0\n--\nRemoved the pin 1.2.x.y from .go-version\n"));
+    assert!(in_project("unpin").starts_with("1\n--\nerror: "), "there is none left");
     std::fs::write(project.join(".tool-versions"), "# tools\nnodejs 20\ngolang 1.21.0 # old\n").unwrap();
     let pinned = in_project("pin 1.26 --no-install");
     assert_eq!(pinned, "0\n--\nPinned 1.26 in .tool-versions (was 1.21.0)\n");
@@ -157,4 +161,44 @@ fn a_shim_never_reads_gos_words_as_its_own() {
     shim.args(["__shim", "go", "--help", "-q", "--json", "__shim"]);
     let output = shim.env("PATH", &bin).env("GOROOT", "/stale").output().unwrap();
     assert_eq!(seen(&output), "7\n--help|-q|--json|__shim|none--\n");
+}
+
+#[test]
+fn setup_puts_the_programs_and_one_line_in_place_and_once_more_does_no_harm() {
+    let dir = tempfile::tempdir().unwrap();
+    let (home, built) = (dir.path().join("home"), dir.path().join("built"));
+    std::fs::create_dir_all(&home).unwrap();
+    std::fs::create_dir_all(&built).unwrap();
+    std::fs::write(home.join(".bashrc"), "[ -z \"$PS1\" ] && return\n").unwrap();
+    std::fs::write(built.join("governd"), "a daemon").unwrap();
+    for shim in ["go", "gofmt"] {
+        std::fs::write(built.join(shim), "a real Go").unwrap();
+    }
+    let setup = || seen(&govern(&home).args(["setup", "--shims"]).arg(&built).output().unwrap());
+    let refused = setup();
+    assert!(refused.starts_with("1\n--\nerror: cannot find the shim `go`, which belongs to govern\n"), "{refused}");
+    for shim in ["go", "gofmt"] {
+        std::fs::write(built.join(shim), "__shim, one").unwrap();
+    }
+    let data = home.join(".local/share/govern");
+    let (home_text, data_text) = (home.display().to_string(), data.display().to_string());
+    let told = setup().replace(&data_text, "DATA").replace(&home_text, "HOME");
+    let expect = "0\n--\n + DATA/bin/govern\n + DATA/bin/governd\n + DATA/bin/go\n + DATA/bin/gofmt\n + HOME/.profile\n \
+                  ~ HOME/.bashrc\nSet up govern in DATA\nnext: open a new terminal, or type  . \
+                  \"$HOME/.local/share/govern/env\"  in this one; then  go version\n";
+    assert_eq!(told, expect);
+    let bashrc = std::fs::read_to_string(home.join(".bashrc")).unwrap();
+    let line = "if [ -r \"$HOME/.local/share/govern/env\" ]; then . \"$HOME/.local/share/govern/env\"; fi # govern\n";
+    assert_eq!(bashrc, format!("{line}[ -z \"$PS1\" ] && return\n"), "at the top");
+
+    std::fs::write(built.join("go"), "__shim, two").unwrap();
+    let again = setup();
+    assert!(again.starts_with(&format!("0\n--\n + {data_text}/bin/go\nSet up ")), "only what is new: {again}");
+    assert_eq!(std::fs::read_to_string(home.join(".bashrc")).unwrap(), bashrc);
+    assert_eq!(std::fs::read_to_string(data.join("bin/go")).unwrap(), "__shim, two");
+
+    // The installed program finds its home without any variable.
+    let installed = data.join("bin/govern");
+    let listed = Command::new(installed).env_clear().args(["default", "-v"]).output().unwrap();
+    assert_eq!(seen(&listed), "0\nlatest\n--\n");
 }

@@ -6,12 +6,13 @@ use std::process::{Command, Stdio};
 
 use govern_api::body::{Decision, SCHEMA, Seen};
 use govern_core::origin::{escaped, escaped_text};
+use govern_core::pinfile::{self, Entry};
 use govern_core::problem::{Code, Report};
 use govern_core::spec::Spec;
 use govern_core::version::Version;
 use serde_json::json;
 
-use crate::args::{Default, Pin, Place, Unpin};
+use crate::args::{DefaultGo, Pin, Place, Unpin};
 use crate::exit::{self, Exit};
 use crate::pins::{with_tool, without_tool, written};
 use crate::replace::{self, cannot};
@@ -35,6 +36,28 @@ struct Pinned {
 }
 
 impl Here {
+    /// As the decision saw them, or as they lie there: a pin that cannot be read is what these verbs repair.
+    fn find(session: &Session<'_>) -> Result<Here, Report> {
+        match session.here() {
+            Ok(decision) => Ok(Here::of(&decision)),
+            Err(report) if report.code == Code::NoVersion => Here::lying_in(session.world.logical_dir()?),
+            Err(report) => Err(report),
+        }
+    }
+
+    fn lying_in(dir: &Path) -> Result<Here, Report> {
+        let first = |name: &str, entries: fn(&[u8]) -> Vec<Entry>| -> Result<Option<String>, Report> {
+            let text = replace::read(&dir.join(name))?.unwrap_or_default();
+            Ok(entries(text.as_bytes()).into_iter().next().map(|entry| entry.word))
+        };
+        let files = [
+            (Place::GoVersion, first(".go-version", pinfile::go_version)?),
+            (Place::ToolVersions, first(".tool-versions", pinfile::tool_versions)?),
+        ];
+        let pins = files.into_iter().filter_map(|(place, text)| Some(Pinned { place, text: text? })).collect();
+        Ok(Here { dir: dir.to_owned(), pins })
+    }
+
     fn of(decision: &Decision) -> Here {
         let dir = decision.dir.clone().into_path();
         let pins = decision.seen.iter().filter_map(|seen| Pinned::of(seen, &dir)).collect();
@@ -74,16 +97,8 @@ fn name(place: Place) -> &'static str {
 }
 
 pub(crate) fn pin(session: &Session<'_>, args: &Pin) -> Result<Exit, Report> {
-    let decision = session.here();
-    let Some(spec) = &args.spec else { return show(session, &decision?, args.json) };
-    // A pin that cannot be read is what this verb repairs: then there is nothing to keep.
-    let here = match decision {
-        Ok(decision) => Here::of(&decision),
-        Err(report) if report.code == Code::NoVersion => {
-            Here { dir: session.world.dir()?.to_owned(), pins: Vec::new() }
-        }
-        Err(report) => return Err(report),
-    };
+    let Some(spec) = &args.spec else { return show(session, &session.here()?, args.json) };
+    let here = Here::find(session)?;
     let place = args.to.or_else(|| here.pins.first().map(|pinned| pinned.place)).unwrap_or(Place::GoVersion);
     if place == Place::GoMod && !here.dir.join("go.mod").is_file() {
         let fact = format!("there is no go.mod in {}", escaped(&here.dir));
@@ -97,7 +112,7 @@ pub(crate) fn pin(session: &Session<'_>, args: &Pin) -> Result<Exit, Report> {
         Place::Override => format!("Pinned {text} for {}, kept by govern{was}", escaped(&here.dir)),
         file => format!("Pinned {text} in {}{was}", name(file)),
     });
-    warn_of_others(session, place)?;
+    warn_of_others(session, place);
     Ok(exit::OK)
 }
 
@@ -181,35 +196,61 @@ fn edit_go_mod(session: &Session<'_>, dir: &Path, toolchain: &str) -> Result<(),
     Err(Report::new(Code::Failure, format!("cannot edit {}", escaped(&file))).cause(said))
 }
 
-/// Says so when something else decides all the same.
-fn warn_of_others(session: &Session<'_>, place: Place) -> Result<(), Report> {
-    let now = session.here()?;
+/// Says so when something else decides all the same, or Go will refuse what was pinned.
+fn warn_of_others(session: &Session<'_>, place: Place) {
+    let now = match session.here() {
+        Ok(now) => now,
+        Err(report) => return session.ui.note(&unread(&report)),
+    };
     let decides = now.seen.iter().find(|seen| seen.lost.is_none());
     let is_ours =
         decides.and_then(|seen| Pinned::of(seen, &now.dir.clone().into_path())).is_some_and(|p| p.place == place);
     if !is_ours {
-        let version = now.version.or(now.wanted).unwrap_or_else(|| "the go on PATH".to_owned());
-        session.ui.note(&format!("{} decides here all the same: {version}", now.origin.text));
+        session.ui.note(&format!("{} decides here all the same: {}", now.origin.text, chosen(&now)));
+    }
+    if let Some(floor) = too_old(&now) {
+        let (asks, version) = (escaped_text(&floor.text), chosen(&now));
+        session.ui.note(&format!("{} says `{asks}`: go commands here will refuse {version}", floor.origin.text));
     }
     now.notes.iter().for_each(|note| session.ui.note(&escaped_text(note)));
-    Ok(())
+}
+
+/// The minimum that the chosen release is too old for.
+fn too_old(now: &Decision) -> Option<&Seen> {
+    let version = Version::parse(now.version.as_deref()?).ok()?;
+    let is_above = |seen: &&Seen| {
+        let floor = Version::parse(seen.text.strip_prefix("go ").unwrap_or(&seen.text));
+        seen.rank == 6 && floor.is_ok_and(|floor| !version.satisfies(&floor))
+    };
+    now.seen.iter().find(is_above)
+}
+
+/// What a decision comes to, in a word.
+fn chosen(now: &Decision) -> &str {
+    now.version.as_deref().or(now.wanted.as_deref()).unwrap_or("the go on PATH")
+}
+
+/// What is wrong with a pin, in a line.
+fn unread(report: &Report) -> String {
+    match &report.wanted_by {
+        Some(origin) => format!("{origin}: {}", report.fact),
+        None => report.fact.clone(),
+    }
 }
 
 pub(crate) fn unpin(session: &Session<'_>, args: &Unpin) -> Result<Exit, Report> {
-    let decision = session.here()?;
-    let here = Here::of(&decision);
+    let here = Here::find(session)?;
     let pinned = match args.from {
         Some(place) => here.at(place),
         None => here.pins.first(),
     };
     let Some(pinned) = pinned else {
+        let dir = escaped(&here.dir);
         let fact = match args.from {
-            Some(place) => format!("{} has no pin in {}", escaped(&here.dir), name(place)),
-            None => format!("{} has no pin of its own", escaped(&here.dir)),
+            Some(place) => format!("{dir} has no pin in {}", name(place)),
+            None => format!("{dir} has no pin of its own"),
         };
-        return Err(
-            Report { wanted_by: Some(decision.origin.text), ..Report::new(Code::Failure, fact) }.hint("govern explain")
-        );
+        return Err(Report::new(Code::Failure, fact).hint("govern explain"));
     };
     match pinned.place {
         Place::GoVersion => remove(&here.dir.join(".go-version"))?,
@@ -231,9 +272,10 @@ pub(crate) fn unpin(session: &Session<'_>, args: &Unpin) -> Result<Exit, Report>
         Place::Override => format!("Removed the override {text} for {}", escaped(&here.dir)),
         file => format!("Removed the pin {text} from {}", name(file)),
     });
-    let now = session.here()?;
-    let version = now.version.or(now.wanted).unwrap_or_else(|| "the go on PATH".to_owned());
-    session.ui.talk(&format!("now {version}, wanted by {}", now.origin.text));
+    match session.here() {
+        Ok(now) => session.ui.talk(&format!("now {}, wanted by {}", chosen(&now), now.origin.text)),
+        Err(report) => session.ui.note(&unread(&report)),
+    }
     Ok(exit::OK)
 }
 
@@ -241,7 +283,7 @@ fn remove(path: &Path) -> Result<(), Report> {
     fs::remove_file(path).map_err(|e| cannot("remove", path, &e))
 }
 
-pub(crate) fn default(session: &Session<'_>, args: &Default) -> Result<Exit, Report> {
+pub(crate) fn default(session: &Session<'_>, args: &DefaultGo) -> Result<Exit, Report> {
     let local = session.ask.local()?;
     let Some(spec) = &args.spec else {
         let set = local.settings(&session.world.vars)?.default;

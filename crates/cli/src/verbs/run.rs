@@ -17,7 +17,7 @@ use crate::launch::{self, Failed};
 use crate::path::{appended, find, prepended};
 use crate::pins::written;
 use crate::verbs::Session;
-use crate::verbs::explain::not_installed;
+use crate::verbs::explain::program;
 use crate::verbs::install::ensure;
 
 pub(crate) fn run(session: &Session<'_>, args: &Run) -> Result<Exit, Report> {
@@ -72,7 +72,7 @@ pub(crate) fn env(session: &Session<'_>, args: &Env) -> Result<Exit, Report> {
     }
     let ask = body::Ask { vars: (&vars).into(), ..session.question("go", &[])? };
     let decision = session.ask.decision(&ask)?;
-    let Some(goroot) = decision.goroot.clone() else { return Err(not_installed(&decision)) };
+    let program = program(session, &decision, "go")?;
     let mut set = decision.set.clone();
     // How often govern called itself is a matter of one call, not of a shell.
     set.remove("GOVERN_DEPTH");
@@ -81,8 +81,7 @@ pub(crate) fn env(session: &Session<'_>, args: &Env) -> Result<Exit, Report> {
     }
     let unset = unset(&decision.unset, &set, &session.world.vars);
     let shell = args.shell.unwrap_or_else(|| used(session.world.terminal.shell.as_deref()));
-    let bin = goroot.into_path().join("bin");
-    session.ui.answer(&script(shell, &bin, &set, &unset))?;
+    session.ui.answer(&script(shell, program.parent().unwrap_or(Path::new("/")), &set, &unset))?;
     Ok(exit::OK)
 }
 
