@@ -15,8 +15,8 @@ const MAX_SIGNATURES: usize = 100;
 
 /// Opens a note and returns its text, which the verifier's key signed.
 ///
-/// Signatures of other keys are not looked at, repeated ones of ours neither. One wrong signature of our key refuses
-/// the note, however many others are right.
+/// Signatures of other keys are not looked at. Of our key the first one counts: a wrong one refuses the note, and after
+/// a right one the rest is repetition.
 ///
 /// # Errors
 /// When the note is malformed, or our key's signature is wrong or missing.

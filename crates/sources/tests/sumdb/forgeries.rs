@@ -15,6 +15,8 @@ use crate::log::{self, Log, MODULE};
 
 const SIZES: usize = 600;
 const FLOOR: usize = 5_000_000;
+/// A height of tiles that is cheap to authenticate.
+const LOW: u8 = 3;
 
 #[derive(Default)]
 struct Tally {
@@ -51,10 +53,9 @@ fn no_forgery_of_record_tile_note_or_lookup_is_accepted_in_any_tree_of_600() {
             // From both ends at once would be fairer; by ones is fair enough.
             while let size @ 1..=SIZES = next.fetch_add(1, Ordering::Relaxed) {
                 forge_bits(&log, size, &mut tally);
-                // The height that databases serve, and one that makes small trees deep: up to five levels of tiles.
-                for height in [HEIGHT, 2] {
-                    forge_tiles(&log, size, height, &mut tally);
-                }
+                // The height that databases serve, and one that makes small trees deep: up to four levels of tiles.
+                forge_tiles(&log, size, HEIGHT, &mut tally);
+                forge_tiles(&log, size, LOW, &mut tally);
             }
             tally
         };
@@ -80,7 +81,7 @@ fn refuse(claim: &Claim<'_>, tiles: &[&[u8]], what: &str) {
     }
 }
 
-/// Flips every bit of the answer for one record, its note included.
+/// Flips every bit of the answer for one record, its note included. The tiles are honest, and therefore low ones.
 fn forge_bits(log: &Log, size: usize, tally: &mut Tally) {
     let verifier = log::verifier();
     let head = log.head(size);
@@ -90,7 +91,7 @@ fn forge_bits(log: &Log, size: usize, tally: &mut Tally) {
     let mut answer = log.answer(id, size);
     for bit in 0..answer.len() * 8 {
         answer[bit / 8] ^= 1 << (bit % 8);
-        let claim = Claim::new(&verifier, HEIGHT, Some(&head), &answer, wanted);
+        let claim = Claim::new(&verifier, LOW, Some(&head), &answer, wanted);
         if let Ok(claim) = claim {
             let tiles: Vec<_> = claim.tiles().iter().map(|tile| log.tile(tile)).collect();
             let tiles: Vec<_> = tiles.iter().map(Vec::as_slice).collect();
@@ -175,16 +176,20 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// Forges these tiles: as noise around the true record and, where they are on its way, as a lie that fits.
+    /// Forges these tiles: where they are on the record's way as a lie that fits, and elsewhere as noise around the true
+    /// record; both where that is cheap.
     fn forge(&self, truth: &Claim<'_>, lie: &Claim<'_>, at: &[usize]) -> usize {
+        let fits = at.iter().all(|&i| self.fitted[i].is_some());
+        if fits {
+            refuse(lie, &self.forged(at, &self.fitted), "a forged record with tiles that fit it");
+        }
+        if fits && self.height != LOW {
+            return 1;
+        }
         let mut data = self.honest.clone();
         at.iter().for_each(|&i| data[i] = &self.noisy[i]);
         refuse(truth, &data, "noise in tiles");
-        if at.iter().any(|&i| self.fitted[i].is_none()) {
-            return 1;
-        }
-        refuse(lie, &self.forged(at, &self.fitted), "a forged record with tiles that fit it");
-        2
+        1 + usize::from(fits)
     }
 
     fn forged<'b>(&'b self, at: &[usize], with: &'b [Option<Vec<u8>>]) -> Vec<&'b [u8]> {

@@ -192,3 +192,16 @@ fn a_true_record_at_another_number_is_refused() {
     let refusal = judge(None, &answer, &log::version(7), HEIGHT, |tile| log.tile(tile)).unwrap_err();
     assert_eq!(refusal, Refusal::Record { id: 6 });
 }
+
+#[test]
+fn only_a_larger_head_asks_to_be_kept() {
+    let log = Log::of_toolchains(20);
+    let advance = |known: Option<usize>| {
+        let known = known.map(|size| log.head(size));
+        judge(known.as_ref(), &log.answer(3, 10), &log::version(3), HEIGHT, |tile| log.tile(tile)).unwrap().advance
+    };
+    assert_eq!(advance(None), Some(log.head(10)));
+    assert_eq!(advance(Some(9)), Some(log.head(10)));
+    assert_eq!(advance(Some(10)), None);
+    assert_eq!(advance(Some(11)), None);
+}

@@ -164,6 +164,10 @@ fn a_note_is_opened_by_its_rules_and_no_others() {
     ok(&format!("{signed}{other_key}"), "hello\n");
     ok(&format!("hello\n\n{other_key}{line}"), "hello\n");
     ok(&format!("{signed}{line}"), "hello\n");
+    let wrong_line = String::from_utf8(log::sign("other\n")).unwrap().split_once("\n\n").unwrap().1.to_owned();
+    ok(&format!("{signed}{wrong_line}"), "hello\n");
+    let wrong = Refusal::Signature { name: log::NAME.to_owned() };
+    assert_eq!(open(&format!("hello\n\n{wrong_line}{line}")), Err(wrong));
     let blank_inside = String::from_utf8(log::sign("one\n\ntwo\n")).unwrap();
     ok(&blank_inside, "one\n\ntwo\n");
     ok(&format!("{signed}{}", other_key.repeat(99)), "hello\n");
