@@ -72,6 +72,8 @@ fn sources(session: &Session<'_>, shims: Option<&Path>) -> Result<Vec<(&'static 
     let exe = exe.ok_or_else(|| Report::new(Code::Failure, "cannot find the path of this program"))?;
     let beside = exe.parent().unwrap_or(Path::new("/")).to_owned();
     let shims = shims.map(|dir| session.world.dir().map(|cwd| cwd.join(dir))).transpose()?;
+    // A directory that was named is the only place for shims: others would be a silent surprise.
+    let is_named = shims.is_some();
     let dirs: Vec<PathBuf> = shims.into_iter().chain([beside, session.ask.layout().bin()]).collect();
     PROGRAMS
         .into_iter()
@@ -79,9 +81,10 @@ fn sources(session: &Session<'_>, shims: Option<&Path>) -> Result<Vec<(&'static 
             if name == "govern" {
                 return Ok((name, exe.clone()));
             }
+            let dirs = if is_shim && is_named { &dirs[..1] } else { &dirs[..] };
             let mut candidates = dirs.iter().map(|dir| dir.join(name));
             let found = candidates.find(|path| path.is_file() && (!is_shim || has_mark(path)));
-            found.map(|path| (name, path)).ok_or_else(|| missing(name, is_shim, &dirs))
+            found.map(|path| (name, path)).ok_or_else(|| missing(name, is_shim, dirs))
         })
         .collect()
 }
