@@ -42,6 +42,8 @@ fi
 command -v cargo >/dev/null 2>&1 || fail 'cargo is not installed, and govern is built from source' \
     "curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh" \
     'Debian, Ubuntu: apt-get install cargo    Fedora: dnf install cargo    where they are as new as rust-version in Cargo.toml'
+# rustup's cargo is no cargo before a toolchain was chosen.
+cargo --version >/dev/null 2>&1 || fail 'cargo is here, but does not run' 'cargo --version' 'rustup default stable'
 command -v cc >/dev/null 2>&1 || command -v gcc >/dev/null 2>&1 || command -v clang >/dev/null 2>&1 ||
     fail 'there is no C compiler, and SQLite is built from source' \
         'Debian, Ubuntu: apt-get install gcc libc6-dev    Fedora: dnf install gcc    macOS: xcode-select --install'
