@@ -76,7 +76,7 @@ pub struct Env {
 
 impl Env {
     /// Reads it. To be called once, before any thread or file is opened: it takes over the descriptors that a service
-    /// manager passed on.
+    /// manager passed on, and closes all others.
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is where main reads the environment")]
     pub fn of_this_process() -> Env {

@@ -1,8 +1,10 @@
-//! What the operating system offers through C alone: the listening sockets that a service manager passes on, and the
-//! user at the other end of a socket. The one file of this crate with `unsafe`.
+//! What the operating system offers through C alone: the descriptors that this process was started with, the listening
+//! sockets of a service manager among them, and the user at the other end of a socket. The one file of this crate with
+//! `unsafe`.
 
 #![expect(unsafe_code, reason = "neither std nor rustix has these calls for all systems")]
 
+use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -18,12 +20,22 @@ pub(crate) struct Inherited {
 }
 
 impl Inherited {
-    /// Takes over what the service manager passed to this process. To be called once, before any thread or file is
-    /// opened. What is no listening Unix socket, or has a name that means nothing here, is closed.
+    /// Takes over what the service manager passed to this process, and closes everything else from 3 up: whoever
+    /// waits for the end of a pipe whose other end a `go` happened to hold must not wait for the daemon. To be called
+    /// once, before any thread or file is opened. What is no listening Unix socket, or has a name that means nothing
+    /// here, is closed as well.
     #[must_use]
     pub(crate) fn take() -> Inherited {
+        // launchd hands its sockets out when it is asked; systemd's are there from the start.
+        if cfg!(target_os = "macos") {
+            close_all_but(&[]);
+        }
+        let passed = passed();
+        if !cfg!(target_os = "macos") {
+            close_all_but(&passed);
+        }
         let mut inherited = Inherited::default();
-        for fd in passed() {
+        for fd in passed {
             let listener = UnixListener::from(fd);
             // systemd gives all sockets of one unit the same name: the address says reliably which one it is.
             match address(&listener).as_deref().and_then(Path::file_name) {
@@ -73,6 +85,18 @@ pub(crate) fn peer_uid(stream: &UnixStream) -> io::Result<u32> {
     // SAFETY: the descriptor is open for as long as `stream` is borrowed, and both results are places of the right type.
     let result = unsafe { libc::getpeereid(stream.as_raw_fd(), &raw mut uid, &raw mut gid) };
     if result == 0 { Ok(uid) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Closes every descriptor from 3 up that is not in `kept`.
+fn close_all_but(kept: &[OwnedFd]) {
+    // A list first, because the directory that is read is open itself.
+    let open = fs::read_dir("/dev/fd").into_iter().flatten().flatten();
+    let open: Vec<RawFd> = open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for fd in open.into_iter().filter(|fd| *fd > 2 && !kept.iter().any(|kept| kept.as_raw_fd() == *fd)) {
+        // SAFETY: `Inherited::take` is called before this process opened anything, so nobody here owns the descriptor;
+        // of the directory's own, closed meanwhile, the call says that it is none.
+        unsafe { libc::close(fd) };
+    }
 }
 
 fn own(fd: RawFd) -> OwnedFd {

@@ -81,6 +81,23 @@ fn text(output: &Output) -> (Option<i32>, String, String) {
 }
 
 #[test]
+fn a_pipe_of_whoever_started_it_is_let_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = fs::File::create(dir.path().join("log")).unwrap();
+    let mut through_sh = Command::new("sh");
+    through_sh.args(["-c", "exec \"$0\" 7>&1 >/dev/null", env!("CARGO_BIN_EXE_governd")]);
+    through_sh.env_clear().env("HOME", dir.path()).env("GOVERN_HOME", dir.path().join("govern"));
+    let mut child = through_sh.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+    let mut pipe = child.stdout.take().unwrap();
+    let daemon = Daemon { child, dir };
+    let (ended, end) = std::sync::mpsc::channel();
+    let reader = std::thread::spawn(move || ended.send(pipe.read(&mut [0]).unwrap()).unwrap());
+    assert_eq!(end.recv_timeout(LONG), Ok(0), "the end of the pipe is seen while the daemon runs");
+    reader.join().unwrap();
+    daemon.wait_for("sockets", || daemon.connect("api.sock").and(daemon.connect("shim.sock")));
+}
+
+#[test]
 fn it_answers_lets_a_second_one_go_and_ends_on_sigterm() {
     let mut daemon = Daemon::start();
     let mut connection = daemon.connect("api.sock").unwrap();
