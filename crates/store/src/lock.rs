@@ -2,10 +2,10 @@
 //! it. Both are flocks, so that the kernel releases them when their last holder dies, however it dies.
 //! The files themselves are never deleted: a lock on a name that is gone would be nobody's.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process;
 
@@ -157,9 +157,14 @@ impl Store {
     }
 }
 
-/// Opens the file of a lease. On a read-only file system an existing one serves as well.
+/// Opens the file of a lease. On a read-only file system an existing one serves as well. One that is made can be read by
+/// all who may read the SDK, whatever the umask: who cannot open it holds no lease.
 pub(crate) fn open_lease(path: &Path) -> Result<File, Error> {
-    File::open(path).or_else(|_| open_lock(path))
+    File::open(path).or_else(|_| {
+        let file = open_lock(path)?;
+        file.set_permissions(Permissions::from_mode(0o644)).map_err(at("set the mode of", path))?;
+        Ok(file)
+    })
 }
 
 /// Opens the file of a lock, and makes it if need be.

@@ -141,6 +141,7 @@ fn modes_do_not_depend_on_the_umask() {
         let mode = |path: PathBuf| fs::metadata(path).unwrap().mode();
         assert_eq!(mode(home.layout.sdk(&version())), 0o040_555);
         assert_eq!(mode(home.layout.record(&version())), 0o100_644);
+        assert_eq!(mode(home.layout.lease(&version())), 0o100_644);
     }
 }
 
