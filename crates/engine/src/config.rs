@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use govern_core::layout::Layout;
@@ -189,14 +190,21 @@ fn read_if_there(path: &Path) -> Result<Option<String>, Error> {
     }
 }
 
-/// Writes a whole file, durably, or leaves the old one: temporary file, fsync, rename, fsync of the directory.
+/// Writes a whole file, durably, or leaves the old one: temporary file, fsync, rename, fsync of the directory. The mode
+/// stays as it is; a new file gets what the umask leaves.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     // A dotfile manager may have made the file a link: what it points at is what is meant.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let dir = target.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(dir).at("create", dir)?;
-    let mut file = tempfile::NamedTempFile::new_in(dir).at("write in", dir)?;
+    let mode = fs::metadata(&target).ok().map(|meta| meta.permissions());
+    let mut builder = tempfile::Builder::new();
+    builder.permissions(fs::Permissions::from_mode(0o666));
+    let mut file = builder.tempfile_in(dir).at("write in", dir)?;
     file.write_all(bytes).at("write", &target)?;
+    if let Some(mode) = mode {
+        file.as_file().set_permissions(mode).at("set the mode of", &target)?;
+    }
     file.as_file().sync_all().at("write", &target)?;
     file.persist(&target).map_err(|e| e.error).at("write", &target)?;
     fs::File::open(dir).and_then(|dir| dir.sync_all()).at("write in", dir)
@@ -205,6 +213,7 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
 
     use govern_core::layout::Layout;
@@ -245,9 +254,11 @@ mod tests {
         let layout = layout(dir.path());
         fs::create_dir_all(&layout.config).unwrap();
         fs::write(layout.config_file(), "# mine\nauto_install = false # because\n").unwrap();
+        fs::set_permissions(layout.config_file(), fs::Permissions::from_mode(0o640)).unwrap();
         set_default(&layout, Some(&Spec::parse("1.26").unwrap())).unwrap();
         let text = fs::read_to_string(layout.config_file()).unwrap();
         assert_eq!(text, "# mine\nauto_install = false # because\ndefault = \"1.26\"\n");
+        assert_eq!(fs::metadata(layout.config_file()).unwrap().permissions().mode() & 0o7777, 0o640);
         set_default(&layout, None).unwrap();
         assert_eq!(fs::read_to_string(layout.config_file()).unwrap(), "# mine\nauto_install = false # because\n");
     }
