@@ -115,7 +115,7 @@ impl Engine {
     pub fn decide(&self, question: &Question, cwd: &Path) -> Result<Decided, Error> {
         let config = self.config()?;
         let settings = config.settings(&question.vars)?;
-        let look::Seen { dir, mut around } = look::look(question, cwd, self.layout(), &self.inner.platform.os);
+        let look::Seen { dir, mut around } = look::look(question, cwd, self.layout(), &self.inner.platform.os)?;
         around.overrides.clone_from(&config.overrides);
         let decision = decide::decide(question, &around, &self.installed()?, &settings)?;
         let with_pins = around.levels.iter().filter(|l| !(l.go_version.is_empty() && l.tool_versions.is_empty()));

@@ -15,6 +15,9 @@ use govern_core::origin::escaped;
 use govern_core::pinfile;
 use govern_core::vars::Vars;
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::error::Error;
 
 /// More parents than this are not looked at: no real tree is deeper, and a hostile one must not cost time.
 const MAX_LEVELS: usize = 256;
@@ -26,32 +29,36 @@ pub(crate) struct Seen {
 }
 
 /// Looks around the directory that a question is about.
-pub(crate) fn look(question: &Question, cwd: &Path, layout: &Layout, os: &str) -> Seen {
+///
+/// # Errors
+/// When a file cannot be read for a reason that is not the file's own: too many open files, a failing disk. A decision
+/// without it could be another one.
+pub(crate) fn look(question: &Question, cwd: &Path, layout: &Layout, os: &str) -> Result<Seen, Error> {
     let dir = directory(question, cwd);
     let mut around = Surroundings { home: crate::home::user_home(&question.vars), ..Surroundings::default() };
     let mut passed_over = Vec::new();
-    around.go_env = read_go_env(&question.vars, os, &mut passed_over);
+    around.go_env = read_go_env(&question.vars, os, &mut passed_over)?;
     for dir in dir.ancestors().take(MAX_LEVELS) {
         let mut entries = |name: &str, parse: fn(&[u8]) -> Vec<pinfile::Entry>| {
-            read(&dir.join(name), &mut passed_over).map(|text| parse(&text)).unwrap_or_default()
+            Ok::<_, Error>(read(&dir.join(name), &mut passed_over)?.map(|text| parse(&text)).unwrap_or_default())
         };
-        let go_version = entries(".go-version", pinfile::go_version);
-        let tool_versions = entries(".tool-versions", pinfile::tool_versions);
+        let go_version = entries(".go-version", pinfile::go_version)?;
+        let tool_versions = entries(".tool-versions", pinfile::tool_versions)?;
         around.levels.push(Level { dir: dir.to_owned(), go_version, tool_versions });
     }
-    around.module_file = module_file(&dir, &question.vars, &around.go_env, layout, &mut passed_over);
+    around.module_file = module_file(&dir, &question.vars, &around.go_env, layout, &mut passed_over)?;
     around.passed_over = passed_over;
-    Seen { dir, around }
+    Ok(Seen { dir, around })
 }
 
 /// The file that `go env -w` writes, for callers that are not asking which Go to run.
-pub(crate) fn go_env(vars: &Vars, os: &str) -> GoEnv {
+pub(crate) fn go_env(vars: &Vars, os: &str) -> Result<GoEnv, Error> {
     read_go_env(vars, os, &mut Vec::new())
 }
 
-fn read_go_env(vars: &Vars, os: &str, passed_over: &mut Vec<String>) -> GoEnv {
-    let text = goenv::user_file(vars, os).and_then(|path| read(&path, passed_over));
-    text.map(|text| GoEnv::parse(&text)).unwrap_or_default()
+fn read_go_env(vars: &Vars, os: &str, passed_over: &mut Vec<String>) -> Result<GoEnv, Error> {
+    let Some(path) = goenv::user_file(vars, os) else { return Ok(GoEnv::default()) };
+    Ok(read(&path, passed_over)?.map(|text| GoEnv::parse(&text)).unwrap_or_default())
 }
 
 /// The directory that counts: the logical one of `$PWD` when it is the working directory, moved by a leading `-C`.
@@ -93,22 +100,19 @@ fn module_file(
     go_env: &GoEnv,
     layout: &Layout,
     passed_over: &mut Vec<String>,
-) -> Option<ModuleFile> {
+) -> Result<Option<ModuleFile>, Error> {
     if !matches!(go_env.effective(vars, "GO111MODULE"), None | Some("on" | "auto")) {
-        return None;
+        return Ok(None);
     }
     let work = match go_env.effective(vars, "GOWORK") {
         Some("off") => None,
         None | Some("auto") => nearest_go_work(dir, layout),
         Some(path) => Some(PathBuf::from(path)).filter(|path| path.is_absolute() && path.exists()),
     };
-    let path = match work {
-        Some(path) => path,
-        None => nearest_go_mod(dir, vars)?,
-    };
-    let text = read(&path, passed_over)?;
+    let Some(path) = work.or_else(|| nearest_go_mod(dir, vars)) else { return Ok(None) };
+    let Some(text) = read(&path, passed_over)? else { return Ok(None) };
     let (go, toolchain) = (gomod::scan(&text, "go"), gomod::scan(&text, "toolchain"));
-    Some(ModuleFile { path, go, toolchain })
+    Ok(Some(ModuleFile { path, go, toolchain }))
 }
 
 fn nearest_go_work(dir: &Path, layout: &Layout) -> Option<PathBuf> {
@@ -135,35 +139,50 @@ fn nearest_go_mod(dir: &Path, vars: &Vars) -> Option<PathBuf> {
 }
 
 /// Reads a regular file of at most [`pinfile::MAX_FILE`] bytes. Anything else that is there is noted and passed over.
-fn read(path: &Path, passed_over: &mut Vec<String>) -> Option<Vec<u8>> {
+fn read(path: &Path, passed_over: &mut Vec<String>) -> Result<Option<Vec<u8>>, Error> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let mut file: File = match rustix::fs::open(path, flags, Mode::empty()) {
-        Ok(fd) => fd.into(),
-        Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => return None,
-        Err(e) => {
-            passed_over.push(format!("{} is passed over: {}", escaped(path), io::Error::from(e)));
-            return None;
-        }
+    let done = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(fd) => read_regular(&mut fd.into()),
+        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+        Err(e) => Err(Unread::Failed(e.into())),
     };
-    match read_regular(&mut file) {
-        Ok(text) => Some(text),
-        Err(reason) => {
-            passed_over.push(format!("{} is passed over: {reason}", escaped(path)));
-            None
+    let reason = match done {
+        Ok(text) => return Ok(Some(text)),
+        Err(Unread::Failed(source)) if is_the_machines(&source) => {
+            return Err(Error::File { action: "read", path: path.to_owned(), source });
         }
-    }
+        Err(Unread::Failed(source)) => source.to_string(),
+        Err(Unread::Unfit(reason)) => reason,
+    };
+    passed_over.push(format!("{} is passed over: {reason}", escaped(path)));
+    Ok(None)
 }
 
-fn read_regular(file: &mut File) -> Result<Vec<u8>, String> {
-    let meta = file.metadata().map_err(|e| e.to_string())?;
+/// Why nothing was read.
+enum Unread {
+    /// The system says no.
+    Failed(io::Error),
+    /// It is no pin file.
+    Unfit(String),
+}
+
+/// True for errors that say nothing about the file.
+fn is_the_machines(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::IO | Errno::NOBUFS))
+}
+
+fn read_regular(file: &mut File) -> Result<Vec<u8>, Unread> {
+    let meta = file.metadata().map_err(Unread::Failed)?;
     if !meta.is_file() {
-        return Err("it is not a regular file".to_owned());
+        return Err(Unread::Unfit("it is not a regular file".to_owned()));
     }
     if meta.len() > pinfile::MAX_FILE {
-        return Err(format!("it has {} bytes; a pin file has at most {}", meta.len(), pinfile::MAX_FILE));
+        let reason = format!("it has {} bytes; a pin file has at most {}", meta.len(), pinfile::MAX_FILE);
+        return Err(Unread::Unfit(reason));
     }
     let mut text = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(0) + 1);
     // It may have grown since: the limit holds for what is read.
-    file.take(pinfile::MAX_FILE).read_to_end(&mut text).map_err(|e| e.to_string())?;
+    file.take(pinfile::MAX_FILE).read_to_end(&mut text).map_err(Unread::Failed)?;
     Ok(text)
 }

@@ -104,7 +104,7 @@ impl Engine {
 
     /// The sources as a caller's settings and variables have them.
     pub(crate) fn sources(&self, settings: &Settings, vars: &Vars) -> Result<Sources, Error> {
-        let go_env = look::go_env(vars, &self.platform().os);
+        let go_env = look::go_env(vars, &self.platform().os)?;
         Ok(Sources::new(source_settings(settings, vars, &go_env), self.layout())?)
     }
 }

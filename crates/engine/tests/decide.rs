@@ -166,6 +166,18 @@ fn the_logical_directory_counts_as_in_go() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn a_pin_file_that_the_disk_does_not_give_out_is_an_error_and_not_another_go() {
+    let world = World::new(&["1.26.6"]);
+    world.write("p/.go-version", "1.26.6");
+    fs::create_dir_all(world.root().join("p/q")).unwrap();
+    // What reading it says: EIO, like a failing disk.
+    symlink("/proc/self/mem", world.root().join("p/q/.go-version")).unwrap();
+    let answer = world.ask("p/q", &["version"], &[]);
+    assert!(answer.starts_with("error: cannot read ") && answer.ends_with("p/q/.go-version"), "{answer}");
+}
+
+#[test]
 fn what_is_no_regular_file_is_passed_over_and_nothing_hangs() {
     let world = World::new(&["1.24.11", "1.26.6"]);
     world.write("p/.go-version", "1.24.11\n");
