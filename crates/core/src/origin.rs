@@ -29,6 +29,17 @@ pub enum Origin {
     Policy(String),
 }
 
+impl Origin {
+    /// True when both are lines of files in one directory.
+    #[must_use]
+    pub fn is_beside(&self, other: &Origin) -> bool {
+        match (self, other) {
+            (Origin::File { path, .. }, Origin::File { path: other, .. }) => path.parent() == other.parent(),
+            _ => false,
+        }
+    }
+}
+
 /// Prints the origin as it stands after `wanted by` in a message.
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -59,7 +59,13 @@ impl Case<'_> {
         let mut seen: Vec<Seen> = Vec::new();
         let note_loser = |seen: &mut Vec<Seen>, found: &Found| {
             if let Some((origin, text, _)) = found.entries.first() {
-                let lost = Some("a higher rank decides".to_owned());
+                let decides = seen.iter().find(|s| s.lost.is_none()).filter(|winner| winner.rank == found.rank);
+                let lost = match decides {
+                    Some(winner) if winner.origin.is_beside(origin) => "another file of this directory decides",
+                    Some(Seen { origin: Origin::File { .. } | Origin::Override(_), .. }) => "a nearer one decides",
+                    _ => "a higher rank decides",
+                };
+                let lost = Some(lost.to_owned());
                 seen.push(Seen { rank: found.rank, origin: origin.clone(), text: text.clone(), lost });
             }
         };

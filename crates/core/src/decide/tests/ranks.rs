@@ -64,8 +64,8 @@ fn three_nested_directories_have_three_gos() {
         seen(&world("/a/b/c")),
         [
             "5 /a/b/c/.go-version:1 1.24.11: wins",
-            "5 /a/b/go.mod:5 go1.27.3: a higher rank decides",
-            "5 /a/.go-version:1 1.26.6: a higher rank decides",
+            "5 /a/b/go.mod:5 go1.27.3: a nearer one decides",
+            "5 /a/.go-version:1 1.26.6: a nearer one decides",
             "6 /a/b/go.mod:3 go 1.24.0: a pin is exact",
         ]
     );
@@ -100,6 +100,8 @@ fn in_one_directory_the_files_have_an_order_and_differences_are_noted() {
     let all =
         at("/p").file("/p/.go-version", "1.26.6").file("/p/.tool-versions", "go 1.25.6").file("/p/go.mod", go_mod);
     check(&all, "5 pin /p/.go-version:1 -> 1.26.6");
+    let losers = seen(&all).into_iter().filter(|line| line.ends_with("another file of this directory decides"));
+    assert_eq!(losers.count(), 2);
     check_notes(
         all,
         &[
