@@ -8,6 +8,7 @@ pub mod home;
 mod install;
 mod launchers;
 mod look;
+mod memo;
 mod release;
 
 use std::path::{Path, PathBuf};
@@ -32,6 +33,7 @@ pub use release::Wish;
 
 use config::Config;
 use fresh::Cached;
+use memo::Memo;
 
 /// One installation of govern, ready for questions and changes. Clones share it.
 #[derive(Clone, Debug)]
@@ -46,6 +48,7 @@ struct Inner {
     store: Store,
     config: Cached<Config>,
     installed: Cached<Vec<Version>>,
+    memo: Memo,
 }
 
 /// A decision and the directories that it was made of.
@@ -68,7 +71,7 @@ impl Engine {
         let store = Store::open(&layout)?;
         let config = Cached::new(vec![layout.system_config_file(), layout.config_file(), layout.overrides_file()]);
         let installed = Cached::new(vec![layout.sdks()]);
-        Ok(Engine { inner: Arc::new(Inner { layout, platform, store, config, installed }) })
+        Ok(Engine { inner: Arc::new(Inner { layout, platform, store, config, installed, memo: Memo::default() }) })
     }
 
     /// Where things are.
@@ -115,8 +118,9 @@ impl Engine {
     pub fn decide(&self, question: &Question, cwd: &Path) -> Result<Decided, Error> {
         let config = self.config()?;
         let settings = config.settings(&question.vars)?;
-        let look::Seen { dir, mut around } = look::look(question, cwd, self.layout(), &self.inner.platform.os)?;
-        around.overrides.clone_from(&config.overrides);
+        let dir = look::directory(question, cwd);
+        let os = &self.inner.platform.os;
+        let around = self.inner.memo.around(&dir, &question.vars, &config, self.layout(), os)?;
         let decision = decide::decide(question, &around, &self.installed()?, &settings)?;
         let with_pins = around.levels.iter().filter(|l| !(l.go_version.is_empty() && l.tool_versions.is_empty()));
         let mut pin_dirs: Vec<PathBuf> = with_pins.map(|level| level.dir.clone()).collect();
