@@ -1,7 +1,8 @@
-//! What the two archive readers share: the tap on the caller's bytes, the way an error finds its kind again, and the
+//! What the two archive judges share: the tap on the caller's bytes, the way an error finds its kind again, and the
 //! loop that moves one file from a reader to the sink.
 
-use std::io::{self, Read};
+use std::cell::Cell;
+use std::io::{self, Read, Seek, SeekFrom};
 
 use govern_core::event::{Event, Watch};
 use govern_core::origin::escaped_text;
@@ -116,6 +117,35 @@ impl<R: Read> Read for Tap<R> {
             return Err(refuse(Refusal::ArchiveTooLarge(self.limit)));
         }
         Ok(read)
+    }
+}
+
+/// A reader that remembers, for those who cannot get at it while a library holds it, whether an error was its own and
+/// whether it came to its end.
+pub(crate) struct Marked<'m, R> {
+    inner: R,
+    failed: &'m Cell<bool>,
+    ended: &'m Cell<bool>,
+}
+
+impl<'m, R> Marked<'m, R> {
+    pub(crate) fn new(inner: R, failed: &'m Cell<bool>, ended: &'m Cell<bool>) -> Marked<'m, R> {
+        Marked { inner, failed, ended }
+    }
+}
+
+impl<R: Read> Read for Marked<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer);
+        self.failed.set(read.is_err());
+        self.ended.set(matches!(read, Ok(0)) && !buffer.is_empty());
+        read
+    }
+}
+
+impl<R: Seek> Seek for Marked<'_, R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(to)
     }
 }
 
