@@ -158,6 +158,18 @@ impl Layout {
         self.cache.join("downloads")
     }
 
+    /// Archives kept as they were fetched, and proven: what mirrors and bundles give on.
+    #[must_use]
+    pub fn archives(&self) -> PathBuf {
+        self.cache.join("archives")
+    }
+
+    /// What a mirror passed on from a checksum database.
+    #[must_use]
+    pub fn mirrored_sumdb(&self) -> PathBuf {
+        self.cache.join("mirrored-sumdb")
+    }
+
     /// The cached release lists.
     #[must_use]
     pub fn release_cache(&self) -> PathBuf {

@@ -42,6 +42,16 @@ impl Fault {
         Fault::Refused { entry: Some(escaped_text(&shown)), reason }
     }
 
+    /// The same as an error about an archive of this name.
+    pub(crate) fn of(self, archive: &str) -> Error {
+        let archive = archive.to_owned();
+        match self {
+            Fault::Reader(source) => Error::Archive { archive, source },
+            Fault::Refused { entry, reason } => Error::Refused { archive, entry, reason },
+            Fault::Disk(error) => error,
+        }
+    }
+
     /// Names the entry in a refusal that has none yet.
     pub(crate) fn within(self, name: &[u8]) -> Fault {
         match self {
