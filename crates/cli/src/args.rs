@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::ffi::OsString;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
@@ -98,6 +99,9 @@ pub(crate) enum Verb {
     Daemon(Daemon),
     /// Show the directories that asked for a Go
     Projects(Json),
+    /// Give Go on to other machines
+    #[command(subcommand)]
+    Mirror(Mirror),
     /// Print a completion script for a shell
     Completions(Completions),
 }
@@ -304,6 +308,24 @@ pub(crate) struct Logs {
     /// How many of the last lines
     #[arg(short = 'n', long, default_value_t = 200)]
     pub(crate) lines: usize,
+}
+
+/// `mirror`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Mirror {
+    /// Serve archives over HTTP, read-only, in the shapes of go.dev/dl and of a module proxy
+    Serve(Serve),
+}
+
+/// `mirror serve`.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Where to listen; 0.0.0.0:8090 lets others in
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
+    pub(crate) listen: SocketAddr,
+    /// Give out what is here and download nothing
+    #[arg(long)]
+    pub(crate) offline: bool,
 }
 
 /// `completions`.

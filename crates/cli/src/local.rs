@@ -18,6 +18,7 @@ use govern_core::spec::Spec;
 use govern_core::vars::Vars;
 use govern_core::version::Version;
 use govern_engine::{Decided, Engine, Error, Wish, home};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::world::World;
 
@@ -146,6 +147,21 @@ impl Local {
         let removed = self.engine.remove(&version).await.map_err(|e| e.report())?;
         let version = version.toolchain();
         Ok(JobEvent::Done { version, goroot: None, already: false, freed: Some(removed.bytes) })
+    }
+
+    /// Gives archives on to others until SIGINT or SIGTERM.
+    pub(crate) async fn mirror(&self, listener: std::net::TcpListener, vars: &Vars) -> Result<(), Report> {
+        let failure = |error: std::io::Error| Report::of(Code::Failure, &error);
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(failure)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failure)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(failure)?;
+        let end = async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        self.engine.mirror(listener, vars, end).await.map_err(|e| e.report())
     }
 
     /// Writes the default Go.

@@ -5,6 +5,7 @@ mod daemon;
 mod explain;
 mod install;
 mod list;
+mod mirror;
 mod pin;
 mod run;
 mod service;
@@ -17,7 +18,7 @@ use std::ffi::OsString;
 use govern_api::body;
 use govern_core::problem::Report;
 
-use crate::args::{List, Verb};
+use crate::args::{List, Mirror, Verb};
 use crate::ask::Ask;
 use crate::exit::Exit;
 use crate::ui::Ui;
@@ -65,6 +66,7 @@ pub(crate) fn obey(session: &Session<'_>, verb: &Verb) -> Result<Exit, Report> {
         Verb::Status(args) => status::status(session, args),
         Verb::Daemon(args) => daemon::daemon(session, args),
         Verb::Projects(args) => status::projects(session, args),
+        Verb::Mirror(Mirror::Serve(args)) => mirror::serve(session, args),
         Verb::Completions(args) => completions::completions(session, args),
     }
 }

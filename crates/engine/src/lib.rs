@@ -1,6 +1,7 @@
 //! The verbs themselves: decide, install, remove. The daemon and the daemonless command line run this same code.
 //! Leaves out HTTP, printing and SQL; the environment and the working directory come in as values.
 
+mod archives;
 mod config;
 mod error;
 mod fresh;
@@ -9,6 +10,7 @@ mod install;
 mod launchers;
 mod look;
 mod memo;
+mod mirror;
 mod release;
 
 use std::path::{Path, PathBuf};
@@ -28,6 +30,7 @@ use govern_store::{Lease, Removed, Store};
 pub use error::Error;
 pub use govern_index as index;
 pub use govern_sources::{Release, Releases};
+pub use govern_store::Archive;
 pub use install::Installed;
 pub use release::Wish;
 

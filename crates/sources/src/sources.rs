@@ -150,6 +150,18 @@ impl Sources {
         .await
     }
 
+    /// What the checksum database says at a path such as `/lookup/…`, as it says it: whoever asked judges it. `None` when
+    /// it is another database's name.
+    ///
+    /// # Errors
+    /// When it has no such thing ([`Error::is_absent`]) or does not answer ([`Error::is_unreachable`]).
+    pub async fn log_file(&self, database: &str, path: &str) -> Result<Option<Vec<u8>>, Error> {
+        match &self.log {
+            Some(log) if log.database() == database => log.remote().pass(path).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
     /// Deletes what was downloaded of an artifact, finished or not.
     pub fn discard(&self, artifact: &Artifact) {
         part::remove(&self.downloads, &file_name(artifact));
