@@ -237,7 +237,9 @@ impl Case<'_> {
             return Ok(decided);
         }
         seen.push(Seen { rank: 8, origin: Origin::BuiltIn, text: "latest".to_owned(), lost: None });
-        let target = match Spec::Latest.pick(self.installed.iter()).or_else(|| self.installed.iter().max()) {
+        // A vendor's build serves whoever names it, and nobody else.
+        let published = self.installed.iter().filter(|version| version.suffix().is_none());
+        let target = match Spec::Latest.pick(published.clone()).or_else(|| published.max()) {
             Some(version) => Target::Sdk(version.clone()),
             None => Target::PathGo { or_install: Some(Install::of(Spec::Latest)) },
         };
