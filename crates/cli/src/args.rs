@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use govern_core::spec::{ParseSpecError, Spec};
+use govern_core::spec::{LinkName, ParseSpecError, Spec};
 
 const HEADERS: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -18,7 +18,7 @@ const HEADERS: Styles = Styles::styled()
     .placeholder(AnsiColor::Cyan.on_default());
 
 const AFTER: &str = "\
-A SPEC is 1.22 (its newest patch), 1.22.4, 1.28rc1, latest, oldstable or '>=1.25, <1.27'.
+A SPEC is 1.22 (its newest patch), 1.22.4, 1.28rc1, latest, oldstable, '>=1.25, <1.27' or a linked name.
 One call with another Go:  go +1.22.4 build ./...";
 
 /// The heading of the flags that every verb has.
@@ -69,6 +69,10 @@ pub(crate) enum Verb {
     Install(Install),
     /// Remove installed Go versions
     Uninstall(Uninstall),
+    /// Give a Go that you built a name, to be pinned like a version
+    Link(Link),
+    /// Take such a name away; the Go stays where it is
+    Unlink(Unlink),
     /// Show the installed Go versions, or those that exist
     #[command(visible_alias = "ls", alias = "versions")]
     List(List),
@@ -134,6 +138,25 @@ pub(crate) struct Uninstall {
     /// The versions
     #[arg(value_name = "SPEC", value_parser = spec, required = true)]
     pub(crate) specs: Vec<Spec>,
+}
+
+/// `link`.
+#[derive(Debug, Args)]
+pub(crate) struct Link {
+    /// The name: small letters, digits, `-` and `_`, such as tip
+    #[arg(value_name = "NAME", value_parser = link_name)]
+    pub(crate) name: LinkName,
+    /// The root of the Go: the directory with bin/go in it
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+}
+
+/// `unlink`.
+#[derive(Debug, Args)]
+pub(crate) struct Unlink {
+    /// The name
+    #[arg(value_name = "NAME", value_parser = link_name)]
+    pub(crate) name: LinkName,
 }
 
 /// `list`.
@@ -357,6 +380,13 @@ fn spec(word: &str) -> Result<Spec, Misread> {
     Spec::parse(word).map_err(|fault| Misread { word: word.to_owned(), fault })
 }
 
+fn link_name(word: &str) -> Result<LinkName, String> {
+    LinkName::parse(word).map_err(|fault| match Spec::parse(word) {
+        Ok(_) => fault.reason.to_owned(),
+        Err(_) => "a name is a small letter, then small letters, digits, `-` and `_`, such as `tip`".to_owned(),
+    })
+}
+
 /// Why there is no command to obey.
 pub(crate) enum Stop {
     /// Help or the version were asked for: the answer.
@@ -411,6 +441,7 @@ mod tests {
         check("govern run 1.22 go test -v -q", |verb| matches!(verb, Verb::Run(run) if run.command.len() == 4));
         check("govern pin 1.22 --to go-version", |verb| matches!(verb, Verb::Pin(p) if p.to == Some(Place::GoVersion)));
         check("govern explain /tmp -- -C x build", |verb| matches!(verb, Verb::Explain(e) if e.args.len() == 3));
+        check("govern link tip ../go", |verb| matches!(verb, Verb::Link(link) if link.name.as_str() == "tip"));
         check("govern explain -- build", |verb| matches!(verb, Verb::Explain(e) if e.dir.is_none()));
     }
 
@@ -421,5 +452,8 @@ mod tests {
         assert!(matches!(read(&words("govern uninstall")), Err(Stop::Wrong(_))));
         assert!(matches!(read(&words("govern --version")), Err(Stop::Told(_))));
         assert!(matches!(read(&words("govern")), Err(Stop::Wrong(_))));
+        for name in ["1.22", "go1.22.4", "latest", "Tip", "a/b", "-x", "system"] {
+            assert!(matches!(read(&words(&format!("govern link {name} /go"))), Err(Stop::Wrong(_))), "{name}");
+        }
     }
 }

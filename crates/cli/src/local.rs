@@ -11,10 +11,11 @@ use govern_api::body::{self, JobEvent, NewJob, SCHEMA};
 use govern_core::decide::Question;
 use govern_core::event::Event;
 use govern_core::layout::Layout;
+use govern_core::link::Link;
 use govern_core::platform::Platform;
 use govern_core::problem::{Code, Report};
 use govern_core::settings::Settings;
-use govern_core::spec::Spec;
+use govern_core::spec::{LinkName, Spec};
 use govern_core::vars::Vars;
 use govern_core::version::Version;
 use govern_engine::{Decided, Engine, Error, Wish, home};
@@ -89,7 +90,8 @@ impl Local {
     /// The installed SDKs.
     pub(crate) fn sdks(&self) -> Result<body::Sdks, Report> {
         let sdks = self.engine.sdks().map_err(|e| e.report())?;
-        Ok(body::Sdks { schema: SCHEMA, installed: sdks.iter().map(body::Sdk::from).collect() })
+        let installed = sdks.iter().map(body::Sdk::from).collect();
+        Ok(body::Sdks { schema: SCHEMA, installed, linked: self.links()? })
     }
 
     /// The releases there are.
@@ -172,6 +174,26 @@ impl Local {
     /// Sets or removes the override of a directory. False when nothing changed.
     pub(crate) fn set_override(&self, dir: &Path, spec: Option<&Spec>) -> Result<bool, Report> {
         self.engine.set_override(dir, spec).map_err(|e| e.report())
+    }
+
+    /// The directories that have an override, and what it says.
+    pub(crate) fn overrides(&self) -> Result<Vec<(PathBuf, Spec)>, Report> {
+        self.engine.overrides().map_err(|e| e.report())
+    }
+
+    /// The trees of the user's own. Kept by this process, as a daemon of an older version knows of none.
+    pub(crate) fn links(&self) -> Result<Vec<body::Linked>, Report> {
+        Ok(self.engine.links().map_err(|e| e.report())?.iter().map(body::Linked::from).collect())
+    }
+
+    /// Links a Go of the user's own; gives where the name led before.
+    pub(crate) fn link(&self, name: &LinkName, dir: &Path) -> Result<(Link, Option<PathBuf>), Report> {
+        self.engine.link(name, dir).map_err(|e| e.report())
+    }
+
+    /// Takes a name away; gives where it led.
+    pub(crate) fn unlink(&self, name: &LinkName) -> Result<PathBuf, Report> {
+        self.engine.unlink(name).map_err(|e| e.report())
     }
 
     /// Brings the launchers in step with the shim, the SDKs and the known releases.

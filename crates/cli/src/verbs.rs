@@ -4,6 +4,7 @@ mod completions;
 mod daemon;
 mod explain;
 mod install;
+mod link;
 mod list;
 mod mirror;
 mod pin;
@@ -54,6 +55,8 @@ pub(crate) fn obey(session: &Session<'_>, verb: &Verb) -> Result<Exit, Report> {
         Verb::Setup(args) => setup::setup(session, args),
         Verb::Install(args) => install::install(session, args),
         Verb::Uninstall(args) => install::uninstall(session, args),
+        Verb::Link(args) => link::link(session, args),
+        Verb::Unlink(args) => link::unlink(session, &args.name),
         Verb::List(args) => list::list(session, args),
         Verb::Listall(args) => list::list(session, &List { remote: true, json: args.json }),
         Verb::Pin(args) => pin::pin(session, args),

@@ -14,10 +14,11 @@ use std::path::PathBuf;
 use crate::command::Command;
 use crate::goenv::GoEnv;
 use crate::gomod;
+use crate::link::Link;
 use crate::origin::Origin;
 use crate::pinfile::Entry;
 use crate::settings::Settings;
-use crate::spec::{ParseSpecError, Spec};
+use crate::spec::{LinkName, ParseSpecError, Spec};
 use crate::vars::Vars;
 use crate::version::Version;
 
@@ -64,6 +65,8 @@ pub struct Surroundings {
     pub home: Option<PathBuf>,
     /// Directories with an override, in any order.
     pub overrides: Vec<(PathBuf, Spec)>,
+    /// The trees linked under the names that [`linked_names`] gives for this question.
+    pub links: Vec<Link>,
     /// The file that `go env -w` writes.
     pub go_env: GoEnv,
     /// What was passed over, and why: sockets named `.go-version`, files beyond the size limit.
@@ -108,6 +111,8 @@ pub enum Kind {
 pub enum Target {
     /// This SDK is installed and is the one.
     Sdk(Version),
+    /// This tree of the user's own is the one, whether it can run or not.
+    Linked(Link),
     /// The wish is for something that is not installed.
     Install(Install),
     /// A `go` further down PATH.
@@ -227,6 +232,14 @@ pub fn decide(
     Ok(case.finish(chosen))
 }
 
+/// The names of linked trees that a question comes upon. Only those trees are looked at: what lies in the others, on a
+/// disk that hangs perhaps, is none of its business.
+#[must_use]
+pub fn linked_names(question: &Question, around: &Surroundings, settings: &Settings) -> Vec<LinkName> {
+    let case = Case { question, command: Command::parse(&question.args), around, installed: &[], settings };
+    case.linked_names()
+}
+
 /// A wish that won, before the environment is settled.
 struct Chosen {
     target: Target,
@@ -243,6 +256,8 @@ impl Case<'_> {
         let family_of = |version: &Version| version.family().unwrap_or((1, 0));
         let family = match target {
             Target::Sdk(version) => family_of(version),
+            // A tree that does not say what it is, is taken for a new one.
+            Target::Linked(link) => link.version.as_ref().map_or((1, u32::MAX), family_of),
             Target::Install(Install { spec: Spec::Exact(version), .. }) => family_of(version),
             Target::Install(Install { spec: Spec::Family(major, minor), .. }) => (*major, *minor),
             // Which release that is, nobody knows yet: the newest ones count.

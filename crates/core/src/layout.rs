@@ -104,6 +104,12 @@ impl Layout {
         self.leases().join(format!("{}.lock", version.toolchain()))
     }
 
+    /// The user's own Go trees, a link for each: `links/tip` leads to its GOROOT.
+    #[must_use]
+    pub fn links(&self) -> PathBuf {
+        self.data.join("links")
+    }
+
     /// The directory of the sockets.
     #[must_use]
     pub fn run(&self) -> PathBuf {
@@ -218,6 +224,7 @@ mod tests {
             layout.record(&version),
             layout.lease(&version),
             layout.lock(&version),
+            layout.links(),
             layout.shim_socket(),
             layout.api_socket(),
             layout.daemon_lock(),
@@ -247,6 +254,7 @@ mod tests {
             "/home/ana/.local/share/govern/records/go1.22.4.json",
             "/home/ana/.local/share/govern/leases/go1.22.4.lease",
             "/home/ana/.local/share/govern/leases/go1.22.4.lock",
+            "/home/ana/.local/share/govern/links",
             "/home/ana/.local/share/govern/run/shim.sock",
             "/home/ana/.local/share/govern/run/api.sock",
             "/home/ana/.local/share/govern/daemon.lock",

@@ -7,6 +7,7 @@ pub mod event;
 pub mod goenv;
 pub mod gomod;
 pub mod layout;
+pub mod link;
 pub mod origin;
 pub mod pinfile;
 pub mod platform;

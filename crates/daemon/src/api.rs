@@ -139,13 +139,15 @@ async fn decision(State(context): Shared, Json(ask): Json<body::Ask>) -> Result<
 
 async fn sdks(State(context): Shared) -> Result<Json<body::Sdks>, Refused> {
     let engine = context.changes.engine.clone();
-    let facts = blocking(move || engine.sdks().map_err(|e| of_engine(&e))).await?;
+    let look = move || Ok((engine.sdks().map_err(|e| of_engine(&e))?, engine.links().map_err(|e| of_engine(&e))?));
+    let (facts, links) = blocking(look).await?;
     let last_uses = context.index.last_uses().await;
     let installed = facts.iter().map(|facts| {
         let last_used = last_uses.get(&facts.sdk.version).copied();
         body::Sdk { last_used, ..body::Sdk::from(facts) }
     });
-    Ok(Json(body::Sdks { schema: SCHEMA, installed: installed.collect() }))
+    let linked = links.iter().map(body::Linked::from).collect();
+    Ok(Json(body::Sdks { schema: SCHEMA, installed: installed.collect(), linked }))
 }
 
 async fn releases(

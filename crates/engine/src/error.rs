@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use govern_core::decide::Refusal;
+use govern_core::link::{self, Link};
 use govern_core::origin::escaped;
 use govern_core::platform::Platform;
 use govern_core::problem::{Code, Report};
@@ -105,6 +106,24 @@ pub enum Error {
         /// The name.
         name: LinkName,
     },
+    /// A linked tree is wished for where something must be installed.
+    #[error("`{}` is a Go of your own: there is nothing to install", name.as_str())]
+    Linked {
+        /// The name.
+        name: LinkName,
+    },
+    /// A directory holds no Go that could be linked.
+    #[error("{} is no Go that can be linked", escaped(&link.goroot))]
+    NoTree {
+        /// The link as it would be, with its fault.
+        link: Box<Link>,
+    },
+    /// A directory that shall be linked is one of govern's own SDKs, which come and go.
+    #[error("that is {}, which govern installed: it has a name", version.toolchain())]
+    OwnTree {
+        /// The release.
+        version: Version,
+    },
     /// The SDK is not installed.
     #[error("{} is not installed", version.toolchain())]
     NotInstalled {
@@ -150,6 +169,7 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Error::Variable { .. } | Error::RelativeHome { .. } => Code::Usage,
+            Error::Linked { .. } | Error::NoTree { .. } | Error::OwnTree { .. } => Code::Usage,
             Error::Refused(Refusal::BadPin { .. })
             | Error::NoSuchRelease { .. }
             | Error::BelowFloor { .. }
@@ -197,6 +217,10 @@ impl Error {
             Error::UnsafePin { version, advisory } => {
                 report.hint(format!("govern pin {}", advisory.fixed)).hint(format!("govern install {version}"))
             }
+            Error::NotLinked { name } => link::unknown(name),
+            Error::Linked { .. } => report.hint("govern list"),
+            Error::NoTree { link } => link.refused().unwrap_or(report),
+            Error::OwnTree { version } => report.hint(format!("govern pin {version}")),
             Error::NotInstalled { version } => report.hint(format!("govern install {version}")),
             Error::BelowFloor { .. } | Error::NotForPlatform { .. } => report.hint("govern list --remote"),
             _ => report,

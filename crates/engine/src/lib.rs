@@ -8,6 +8,7 @@ mod fresh;
 pub mod home;
 mod install;
 mod launchers;
+mod links;
 mod look;
 mod memo;
 mod mirror;
@@ -17,12 +18,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use govern_core::decide::{self, Decision, Question};
+use govern_core::decide::{self, Decision, Question, Surroundings};
 use govern_core::layout::Layout;
+use govern_core::link::Link;
 use govern_core::platform::Platform;
 use govern_core::sdk::SdkFacts;
 use govern_core::settings::Settings;
-use govern_core::spec::Spec;
+use govern_core::spec::{LinkName, Spec};
 use govern_core::vars::Vars;
 use govern_core::version::Version;
 use govern_store::{Lease, Removed, Store};
@@ -52,6 +54,7 @@ struct Inner {
     config: Cached<Config>,
     installed: Cached<Vec<Version>>,
     memo: Memo,
+    links: Cached<Vec<(LinkName, PathBuf)>>,
 }
 
 /// A decision and the directories that it was made of.
@@ -74,7 +77,9 @@ impl Engine {
         let store = Store::open(&layout)?;
         let config = Cached::new(vec![layout.system_config_file(), layout.config_file(), layout.overrides_file()]);
         let installed = Cached::new(vec![layout.sdks()]);
-        Ok(Engine { inner: Arc::new(Inner { layout, platform, store, config, installed, memo: Memo::default() }) })
+        let links = Cached::new(vec![layout.links()]);
+        let memo = Memo::default();
+        Ok(Engine { inner: Arc::new(Inner { layout, platform, store, config, installed, memo, links }) })
     }
 
     /// Where things are.
@@ -123,7 +128,11 @@ impl Engine {
         let settings = config.settings(&question.vars)?;
         let dir = look::directory(question, cwd);
         let os = &self.inner.platform.os;
-        let around = self.inner.memo.around(&dir, &question.vars, &config, self.layout(), os)?;
+        let mut around = self.inner.memo.around(&dir, &question.vars, &config, self.layout(), os)?;
+        let links = self.links_for(question, &around, &settings)?;
+        if !links.is_empty() {
+            Arc::make_mut(&mut around).links = links;
+        }
         let decision = decide::decide(question, &around, &self.installed()?, &settings)?;
         let with_pins = around.levels.iter().filter(|l| !(l.go_version.is_empty() && l.tool_versions.is_empty()));
         let mut pin_dirs: Vec<PathBuf> = with_pins.map(|level| level.dir.clone()).collect();
@@ -196,6 +205,45 @@ impl Engine {
         config::set_override(self.layout(), dir, spec)
     }
 
+    /// The user's own trees, as they lie there, sorted by name.
+    ///
+    /// # Errors
+    /// When the links cannot be read.
+    pub fn links(&self) -> Result<Vec<Link>, Error> {
+        let links = links::read(self.layout())?;
+        Ok(links.into_iter().map(|(name, goroot)| links::look_at(self.layout(), name, goroot)).collect())
+    }
+
+    /// Links a tree under a name, and gives it with where the name led before. `dir` is absolute.
+    ///
+    /// # Errors
+    /// When there is no Go in it that could run, when it is govern's own, or the link cannot be written.
+    pub fn link(&self, name: &LinkName, dir: &Path) -> Result<(Link, Option<PathBuf>), Error> {
+        let link = links::look_at(self.layout(), name.clone(), dir.to_owned());
+        if link.fault.is_some() {
+            return Err(Error::NoTree { link: Box::new(link) });
+        }
+        if let Some(sdk) = self.inner.store.sdks()?.into_iter().find(|sdk| is_within(dir, &sdk.goroot)) {
+            return Err(Error::OwnTree { version: sdk.version });
+        }
+        let before = self.linked()?.iter().find(|(known, _)| known == name).map(|(_, goroot)| goroot.clone());
+        links::write(self.layout(), name, dir)?;
+        Ok((link, before))
+    }
+
+    /// Takes a name away, and gives where it led. The tree stays as it is.
+    ///
+    /// # Errors
+    /// When nothing is linked under it, or the link cannot be removed.
+    pub fn unlink(&self, name: &LinkName) -> Result<PathBuf, Error> {
+        let linked = self.linked()?;
+        let Some((_, goroot)) = linked.iter().find(|(known, _)| known == name) else {
+            return Err(Error::NotLinked { name: name.clone() });
+        };
+        links::remove(self.layout(), name)?;
+        Ok(goroot.clone())
+    }
+
     /// Brings the launchers in step with the SDKs and the releases that are known.
     ///
     /// # Errors
@@ -209,10 +257,32 @@ impl Engine {
         self.inner.config.value(SystemTime::now(), || Config::read(self.layout()))
     }
 
+    fn linked(&self) -> Result<Arc<Vec<(LinkName, PathBuf)>>, Error> {
+        self.inner.links.value(SystemTime::now(), || links::read(self.layout()))
+    }
+
+    /// The trees that a question names. No other one is looked at.
+    fn links_for(&self, question: &Question, around: &Surroundings, settings: &Settings) -> Result<Vec<Link>, Error> {
+        let linked = self.linked();
+        if linked.as_ref().is_ok_and(|linked| linked.is_empty()) {
+            return Ok(Vec::new());
+        }
+        let names = decide::linked_names(question, around, settings);
+        // Links that cannot be read are no matter of those who wish for none.
+        let linked = if names.is_empty() { return Ok(Vec::new()) } else { linked? };
+        let named = linked.iter().filter(|(name, _)| names.contains(name));
+        Ok(named.map(|(name, goroot)| links::look_at(self.layout(), name.clone(), goroot.clone())).collect())
+    }
+
     fn installed(&self) -> Result<Arc<Vec<Version>>, Error> {
         let read = || Ok(self.inner.store.sdks()?.into_iter().map(|sdk| sdk.version).collect());
         self.inner.installed.value(SystemTime::now(), read)
     }
+}
+
+/// Says whether a directory is another one or lies in it, whatever names lead there.
+fn is_within(dir: &Path, root: &Path) -> bool {
+    std::fs::canonicalize(dir).is_ok_and(|dir| std::fs::canonicalize(root).is_ok_and(|root| dir.starts_with(root)))
 }
 
 /// Runs blocking work where it may block.

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use govern_core::goenv::GoEnv;
 use govern_core::safe_floor;
 use govern_core::settings::Settings;
-use govern_core::spec::Spec;
+use govern_core::spec::{LinkName, Spec};
 use govern_core::vars::Vars;
 use govern_core::version::Version;
 use govern_sources::{self as sources, Freshness, Releases, Sources};
@@ -57,7 +57,7 @@ impl Engine {
     pub async fn resolve(&self, wish: &Wish, vars: &Vars) -> Result<Version, Error> {
         let floor_met = |version: &Version| wish.at_least.as_ref().is_none_or(|floor| version.satisfies(floor));
         let version = match &wish.spec {
-            Spec::Linked(name) => return Err(Error::NotLinked { name: name.clone() }),
+            Spec::Linked(name) => return Err(self.uninstallable(name)?),
             Spec::Exact(version) => version.clone(),
             spec => self.newest(spec, vars).await?,
         };
@@ -71,6 +71,13 @@ impl Engine {
             }
             _ => Ok(version),
         }
+    }
+
+    /// Why a linked name cannot be installed.
+    fn uninstallable(&self, name: &LinkName) -> Result<Error, Error> {
+        let is_linked = self.linked()?.iter().any(|(known, _)| known == name);
+        let name = name.clone();
+        Ok(if is_linked { Error::Linked { name } } else { Error::NotLinked { name } })
     }
 
     async fn newest(&self, spec: &Spec, vars: &Vars) -> Result<Version, Error> {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use govern_api::body::{Project, Releases, Sdk};
-use govern_core::origin::escaped;
+use govern_api::body::{Linked, Project, Releases, Sdk};
+use govern_core::origin::{escaped, escaped_text};
 use govern_core::problem::Report;
+use govern_core::spec::Spec;
 
 use crate::args::List;
 use crate::exit::{self, Exit};
@@ -21,7 +22,7 @@ pub(crate) fn list(session: &Session<'_>, args: &List) -> Result<Exit, Report> {
         session.ui.json(&sdks)?;
         return Ok(exit::OK);
     }
-    if sdks.installed.is_empty() {
+    if sdks.installed.is_empty() && sdks.linked.is_empty() {
         session.ui.talk("no Go is installed");
         session.ui.hint("govern install");
         return Ok(exit::OK);
@@ -31,14 +32,18 @@ pub(crate) fn list(session: &Session<'_>, args: &List) -> Result<Exit, Report> {
     let mut wanted = Wanted::default();
     if let Some(here) = &here {
         let origin = if here.origin.kind == "built-in" { "default: the newest" } else { &here.origin.text };
-        wanted.add(here.version.as_deref(), origin);
+        let linked = here.linked.as_ref().map(|linked| linked.name.as_str());
+        wanted.add(linked.or(here.version.as_deref()), origin);
     }
     let default = session.ask.local()?.settings(&session.world.vars)?.default;
-    if let Some(sdk) = default.and_then(|spec| pick(&sdks.installed, &spec)) {
-        wanted.add(Some(&sdk.version), "govern default");
+    match default {
+        Some(Spec::Linked(name)) => wanted.add(Some(name.as_str()), "govern default"),
+        Some(spec) => wanted.add(pick(&sdks.installed, &spec).map(|sdk| sdk.version.as_str()), "govern default"),
+        None => {}
     }
     wanted.add_projects(&session.ask.projects_if_known(), here.map(|here| here.dir.into_path()).as_deref());
-    session.ui.answer(&table(&sdks.installed, &wanted))?;
+    let tables = [table(&sdks.installed, &wanted), linked_table(&sdks.linked, &wanted)];
+    session.ui.answer(&tables.into_iter().filter(|table| !table.is_empty()).collect::<Vec<_>>().join("\n"))?;
     Ok(exit::OK)
 }
 
@@ -78,6 +83,9 @@ impl Wanted {
 }
 
 fn table(installed: &[Sdk], wanted: &Wanted) -> String {
+    if installed.is_empty() {
+        return String::new();
+    }
     let mut rows = vec![["", "VERSION", "SIZE", "PROOF", "WANTED BY"].map(str::to_owned).to_vec()];
     for sdk in installed {
         let mark = if wanted.here.as_ref() == Some(&sdk.version) { "*" } else { "" };
@@ -85,8 +93,31 @@ fn table(installed: &[Sdk], wanted: &Wanted) -> String {
         let version = sdk.version.trim_start_matches("go").to_owned();
         rows.push(vec![mark.to_owned(), version, size(sdk.size), sdk.proof.clone(), by]);
     }
-    // One blank is enough behind a mark.
-    columns(&rows, " ")
+    marked(&rows)
+}
+
+fn linked_table(linked: &[Linked], wanted: &Wanted) -> String {
+    if linked.is_empty() {
+        return String::new();
+    }
+    let mut rows = vec![["", "LINKED", "VERSION", "PROOF", "PATH", "WANTED BY"].map(str::to_owned).to_vec()];
+    for link in linked {
+        let mark = if wanted.here.as_ref() == Some(&link.name) { "*" } else { "" };
+        let by = wanted.by.get(&link.name).map(|by| by.join(", ")).unwrap_or_default();
+        let called = match (&link.problem, &link.version) {
+            (Some(_), _) => "cannot run".to_owned(),
+            (None, Some(called)) => escaped_text(called),
+            (None, None) => "unknown".to_owned(),
+        };
+        let path = escaped(&link.goroot.clone().into_path());
+        rows.push(vec![mark.to_owned(), link.name.clone(), called, link.proof.clone(), path, by]);
+    }
+    marked(&rows)
+}
+
+/// A table whose first column is a mark: one blank is enough behind it.
+fn marked(rows: &[Vec<String>]) -> String {
+    columns(rows, " ")
         .lines()
         .map(|line| format!("{}{}\n", &line[..2.min(line.len())], line.get(4..).unwrap_or_default()))
         .collect()
@@ -122,9 +153,10 @@ fn remote_table(releases: &Releases) -> String {
 mod tests {
     use std::path::Path;
 
-    use govern_api::body::{Project, Release, Releases, SCHEMA, Sdk};
+    use govern_api::body::{Linked, Project, Release, Releases, SCHEMA, Sdk};
+    use govern_core::problem::{Code, Report};
 
-    use super::{Wanted, remote_table, table};
+    use super::{Wanted, linked_table, remote_table, table};
 
     fn sdk(version: &str, size: u64, proof: &str) -> Sdk {
         Sdk {
@@ -172,6 +204,32 @@ mod tests {
    1.21.13   234 MB   none     /src/old and 1 more
 ";
         assert_eq!(table(&installed, &wanted), expect);
+    }
+
+    #[test]
+    fn linked_trees_are_listed_apart_with_where_they_lie() {
+        let mut wanted = Wanted::default();
+        wanted.add(Some("tip"), "/src/shop/.go-version:1");
+        let linked = |name: &str, version: Option<&str>, problem| Linked {
+            name: name.to_owned(),
+            goroot: Path::new("/src/go").into(),
+            version: version.map(str::to_owned),
+            proof: "none (linked)".to_owned(),
+            problem,
+        };
+        let gone = Report::new(Code::NoVersion, "the Go linked as `old` cannot run");
+        let linked = [
+            linked("fork", None, None),
+            linked("old", Some("go1.21.0"), Some(gone.into())),
+            linked("tip", Some("go1.28-devel_abc"), None),
+        ];
+        let expect = "   LINKED   VERSION            PROOF           PATH      WANTED BY
+   fork     unknown            none (linked)   /src/go
+   old      cannot run         none (linked)   /src/go
+ * tip      go1.28-devel_abc   none (linked)   /src/go   /src/shop/.go-version:1
+";
+        assert_eq!(linked_table(&linked, &wanted), expect);
+        assert_eq!((linked_table(&[], &wanted), table(&[], &wanted)), (String::new(), String::new()));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use govern_api::body::{self, NewJob};
 use govern_core::decide::{Decision, Install, Question, Target};
+use govern_core::link::{self, Link};
 use govern_core::origin::Origin;
 use govern_core::problem::{Code, Report};
 use govern_core::spec::Spec;
@@ -91,6 +92,7 @@ impl Call<'_> {
                     }
                     failed => return failed,
                 },
+                Target::Linked(link) => return self.become_linked(link, &decided),
                 Target::PathGo { or_install } => match (self.foreign(), or_install) {
                     (Some(program), _) => return self.become_program(&program, None, None, &decided),
                     (None, Some(install)) => install,
@@ -127,6 +129,17 @@ impl Call<'_> {
         Failed { report: failed.report.hint(repair), ..failed }
     }
 
+    /// A tree of the user's own: nobody else removes it, so that there is nothing to hold it by.
+    fn become_linked(&self, link: &Link, decided: &Decision) -> Failed {
+        if let Some(report) = link.broken() {
+            return missing(report.wanted_by(&decided.origin));
+        }
+        let program = link.goroot.join("bin").join(self.question.tool.program());
+        let Failed { exit, report, is_gone } = self.become_program(&program, Some(&link.goroot), None, decided);
+        let report = report.wanted_by(&decided.origin).hint(format!("govern link {} DIR", link.name.as_str()));
+        Failed { exit, report, is_gone }
+    }
+
     fn become_program(
         &self,
         program: &Path,
@@ -155,6 +168,10 @@ impl Call<'_> {
     }
 
     fn install(&self, install: &Install, origin: &Origin) -> Result<(), Failed> {
+        // Only its user can link a tree: there is nothing to ask anybody for.
+        if let Spec::Linked(name) = &install.spec {
+            return Err(missing(link::unknown(name).wanted_by(origin)));
+        }
         let settings = self.local.settings(&self.question.vars).map_err(other)?;
         if !settings.auto_install || settings.offline {
             return Err(missing(not_installed(&install.spec, settings.offline).wanted_by(origin)));
