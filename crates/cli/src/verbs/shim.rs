@@ -94,7 +94,10 @@ impl Call<'_> {
                 },
                 Target::Linked(link) => return self.become_linked(link, &decided),
                 Target::PathGo { or_install } => match (self.foreign(), or_install) {
-                    (Some(program), _) => return self.become_program(&program, None, None, &decided),
+                    (Some(program), _) => {
+                        self.start_daemon();
+                        return self.become_program(&program, None, None, &decided);
+                    }
                     (None, Some(install)) => install,
                     (None, None) => return missing(self.no_system_go(&decided.origin)),
                 },
@@ -118,6 +121,7 @@ impl Call<'_> {
     }
 
     fn become_sdk(&self, version: &Version, decided: &Decision) -> Failed {
+        self.start_daemon();
         let goroot = self.local.goroot(version);
         let lease = match self.local.lease(version) {
             Ok(lease) => lease,
@@ -134,6 +138,7 @@ impl Call<'_> {
         if let Some(report) = link.broken() {
             return missing(report.wanted_by(&decided.origin));
         }
+        self.start_daemon();
         let program = link.goroot.join("bin").join(self.question.tool.program());
         let Failed { exit, report, is_gone } = self.become_program(&program, Some(&link.goroot), None, decided);
         let report = report.wanted_by(&decided.origin).hint(format!("govern link {} DIR", link.name.as_str()));
@@ -150,11 +155,15 @@ impl Call<'_> {
         let args = self.question.args.get(decided.drop_args..).unwrap_or_default();
         let mut command = launch::program(program.as_os_str(), args);
         launch::edit(&mut command, &decided.edits, goroot, self.ask.layout(), self.world.vars.os("PATH"));
-        // The next call shall find a daemon. This one does not wait for it.
+        launch::become_program(command, lease)
+    }
+
+    /// The next call shall find a daemon. This one does not wait for it, and takes its lease afterwards: a daemon that
+    /// inherited it would keep the SDK in use for ever.
+    fn start_daemon(&self) {
         if self.ask.allowed().is_ok() && self.ask.mine().is_ok() && !self.ask.is_anybody_there() {
             background::start_quietly(self.world, self.ask.layout());
         }
-        launch::become_program(command, lease)
     }
 
     /// An installed SDK satisfies the minimum, though a newer patch was wished for and is not to be had.
