@@ -11,7 +11,7 @@ use govern_core::platform::Platform;
 use govern_core::version::Version;
 use govern_tests::fake;
 use govern_tests::home::{Outcome, TestHome};
-use govern_tests::mirror::Mirror;
+use govern_tests::mirror::{Fault, Mirror};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -296,4 +296,159 @@ fn only_a_go_that_could_run_is_linked() {
     let word = world.govern(&["link", "1.26", "src/go"]);
     assert_eq!(word.status, 2, "{word}");
     assert!(names(&world.home.layout().links()).is_empty());
+}
+
+/// Writes the configuration that declares these vendors.
+fn declare(world: &World, vendors: &[(&str, &str)], more: &str) {
+    let entry = |(name, url): &(&str, &str)| format!("[[vendor]]\nname = \"{name}\"\nurl = \"{url}\"\n");
+    let text = format!("{more}{}", vendors.iter().map(entry).collect::<String>());
+    world.home.write(".govern/config/config.toml", &text);
+}
+
+fn archive(text: &str) -> String {
+    platform().archive(&version(text))
+}
+
+#[test]
+fn a_vendors_build_is_installed_by_its_own_name_and_runs() {
+    let world = World::new(&["1.22.4", "1.26.6"]);
+    let (vendor, _archives) = mirror_of(&["1.22.4-bigcorp", "1.26.1-bigcorp"]);
+    declare(&world, &[("bigcorp", &vendor.url())], "");
+    // Listed beside the Go project's, with whose it is; not picked by any word but its own name.
+    let listed = world.govern(&["list", "--remote"]);
+    assert_eq!(listed.stdout, "1.26.6\n1.26.1-bigcorp   bigcorp\n1.22.4-bigcorp   bigcorp\n1.22.4\n", "{listed}");
+    let remote = json(&world.govern(&["list", "--remote", "--json"]));
+    let build = remote["releases"].as_array().unwrap().iter().find(|release| release["version"] == "go1.22.4-bigcorp");
+    assert_eq!(build.unwrap()["vendor"], "bigcorp", "{remote}");
+
+    world.with_and_without_daemon(|when| {
+        let installed = world.govern(&["install", "1.22.4-bigcorp"]);
+        assert_eq!(installed.status, 0, "{when}\n{installed}");
+        let list = json(&world.govern(&["list", "--json"]));
+        let sdk = &list["installed"][0];
+        assert_eq!((&sdk["version"], &sdk["proof"]), (&"go1.22.4-bigcorp".into(), &"sha256".into()), "{when}\n{list}");
+        let from = format!("bigcorp {}{}", vendor.url(), archive("1.22.4-bigcorp"));
+        assert_eq!(sdk["source"], from.as_str(), "{when}");
+        world.home.write("p/.go-version", "1.22.4-bigcorp\n");
+        let told = world.go("p", &["build"]);
+        let pinned = "GOTOOLCHAIN=go1.22.4-bigcorp\n";
+        assert!(told.stdout.contains("tool: go go1.22.4-bigcorp") && told.stdout.contains(pinned), "{when}\n{told}");
+        // Go's own switching looks for this name on PATH.
+        for launchers in [world.home.layout().launchers_installed(), world.home.layout().launchers_all()] {
+            let mut launcher = world.home.command(launchers.join("go1.22.4-bigcorp"));
+            launcher.arg("probe");
+            assert!(world.home.run(launcher).stdout.contains("tool: go go1.22.4-bigcorp"), "{when}");
+        }
+        let removed = world.govern(&["uninstall", "1.22.4-bigcorp"]);
+        assert_eq!(removed.status, 0, "{when}\n{removed}");
+    });
+    assert_eq!(world.govern(&["install", "1.22.4-bigcorp", "1.22", "latest"]).status, 0);
+    for (word, expect) in [("1.22", "go1.22.4"), ("latest", "go1.26.6"), (">=1.20, <1.24", "go1.22.4")] {
+        world.home.write("q/.go-version", &format!("{word}\n"));
+        let said = world.go("q", &["version"]);
+        assert_eq!(said.stdout, format!("go version {expect} {}\n", platform()), "{word}\n{said}");
+    }
+    // A checkout's toolchain line names it, and it is installed on the way.
+    world.home.write("m/go.mod", "module m\n\ngo 1.24\n\ntoolchain go1.26.1-bigcorp\n");
+    assert!(world.go("m", &["build"]).stdout.contains("tool: go go1.26.1-bigcorp"));
+    assert_eq!(world.mirror.requests(&format!("/dl/{}", archive("1.26.1-bigcorp"))), 0);
+}
+
+#[test]
+fn a_vendor_cannot_stand_in_for_the_go_project() {
+    let world = World::new(&["1.22.3"]);
+    let (vendor, _archives) = mirror_of(&["1.22.3", "1.22.4", "1.99.0", "1.22.4-bigcorp"]);
+    declare(&world, &[("bigcorp", &vendor.url())], "");
+    for daemon in [true, false] {
+        world.is_alone.set(!daemon);
+        for word in ["1.22.4", "1.99", "1.99.0"] {
+            let refused = world.govern(&["install", word]);
+            assert_eq!(refused.status, 4, "{word}\n{refused}");
+        }
+        let listed = world.govern(&["list", "--remote"]).stdout;
+        assert_eq!(listed, "1.22.4-bigcorp   bigcorp\n1.22.3\n");
+    }
+    world.is_alone.set(false);
+    assert_eq!(world.govern(&["install", "1.22"]).status, 0);
+    assert_eq!(names(&world.home.layout().sdks()), ["go1.22.3"]);
+    for plain in ["1.22.3", "1.22.4", "1.99.0"] {
+        assert_eq!(vendor.requests(&format!("/dl/{}", archive(plain))), 0, "{plain}");
+    }
+    assert_eq!(world.mirror.requests(&format!("/dl/{}", archive("1.22.3"))), 1);
+}
+
+#[test]
+fn what_a_vendor_does_not_prove_or_have_is_refused_with_whom_was_asked() {
+    let world = World::new(&["1.22.4"]);
+    let (vendor, _archives) = mirror_of(&["1.22.4-bigcorp", "1.22.5-bigcorp", "1.21.9-bigcorp"]);
+    let (other, _others) = mirror_of(&["1.22.4-other"]);
+    declare(&world, &[("bigcorp", &vendor.url()), ("other", &other.url())], "");
+    vendor.inject(&archive("1.22.4-bigcorp"), Fault::WrongChecksum);
+    vendor.inject(&archive("1.22.5-bigcorp"), Fault::Flip(900));
+    for daemon in [true, false] {
+        world.is_alone.set(!daemon);
+        for build in ["1.22.4-bigcorp", "1.22.5-bigcorp"] {
+            let refused = world.govern(&["install", build]);
+            assert_eq!((refused.status, refused.stdout.as_str()), (7, ""), "{refused}");
+            assert!(refused.stderr.contains(build), "{refused}");
+        }
+        let wrong = world.govern(&["install", "1.22.4-bigcorp"]).stderr;
+        assert!(wrong.contains("is not what bigcorp published\n") && wrong.contains("SHA-256"), "{wrong}");
+        assert!(names(&world.home.layout().sdks()).is_empty() && names(&world.home.layout().downloads()).is_empty());
+
+        let unknown = world.govern(&["install", "1.22.6-bigcorp"]);
+        let said = format!(
+            "error: no source has go1.22.6-bigcorp\n  wanted by `1.22.6-bigcorp` on the command line\n  caused by: asked: \
+             bigcorp ({}), other ({})\n  caused by: the nearest are 1.22.5-bigcorp, 1.22.4-bigcorp, 1.21.9-bigcorp\n\
+             hint: govern list --remote\n",
+            vendor.url(),
+            other.url()
+        );
+        assert!(unknown.status == 4 && unknown.stderr.ends_with(&said), "{unknown}");
+    }
+    assert_eq!(world.mirror.requests("/dl/"), 0, "nobody else hears of a vendor's build");
+
+    // A rule of the user's, a vendor that is out of reach, and no vendor at all.
+    world.is_alone.set(true);
+    vendor.heal();
+    declare(&world, &[("bigcorp", &vendor.url())], "require_log = true\n");
+    let ruled = world.govern(&["install", "1.22.4-bigcorp"]);
+    assert_eq!(ruled.status, 7, "{ruled}");
+    assert!(ruled.stderr.contains("`require_log` is set"), "{ruled}");
+    declare(&world, &[("dead", "http://127.0.0.1:1/dl/"), ("other", &other.url())], "");
+    let dead = world.govern(&["install", "1.22.4-bigcorp"]);
+    assert_eq!(dead.status, 5, "{dead}");
+    assert!(dead.stderr.contains("127.0.0.1:1"), "{dead}");
+    let listed = world.govern(&["list", "--remote"]);
+    assert_eq!((listed.status, listed.stdout.as_str()), (0, "1.22.4-other   other\n1.22.4\n"), "{listed}");
+    assert!(listed.stderr.starts_with("note: dead: http://127.0.0.1:1/dl/ does not answer: "), "{listed}");
+    declare(&world, &[("bigcorp", "http://go.bigcorp.example/dl/")], "");
+    let plain = world.govern(&["install", "1.22.4-bigcorp"]);
+    assert_eq!(plain.status, 1, "{plain}");
+    assert!(plain.stderr.contains("has the scheme `http`: https and file can be used"), "{plain}");
+    declare(&world, &[], "");
+    let none = world.govern(&["install", "1.22.4-bigcorp"]);
+    assert_eq!(none.status, 4, "{none}");
+    let undeclared = "caused by: a build with a suffix comes from a [[vendor]] in config.toml, and there is none\n";
+    assert!(none.stderr.contains(undeclared), "{none}");
+}
+
+#[test]
+fn a_vendor_is_declared_by_the_user_and_not_by_a_checkout() {
+    let world = World::new(&["1.22.4"]);
+    let (vendor, _archives) = mirror_of(&["1.26.4-evil"]);
+    let text = format!("[[vendor]]\nname = \"evil\"\nurl = \"{}\"\n", vendor.url());
+    for file in ["config.toml", "govern.toml", ".govern.toml", ".config/govern/config.toml", ".govern/config.toml"] {
+        world.home.write(&format!("checkout/{file}"), &text);
+    }
+    world.home.write("checkout/.go-version", "1.26.4-evil\n");
+    for daemon in [true, false] {
+        world.is_alone.set(!daemon);
+        let mut command = world.go_command("checkout", &["version"]);
+        command.env("GOVERN_VENDOR", vendor.url());
+        let refused = world.home.run(command);
+        assert_eq!((refused.status, refused.stdout.as_str()), (125, ""), "{refused}");
+        assert!(refused.stderr.contains("wanted by [HOME]/checkout/.go-version:1\n"), "{refused}");
+    }
+    assert_eq!(vendor.requests("/dl/"), 0);
 }

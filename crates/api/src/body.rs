@@ -362,6 +362,9 @@ pub struct Releases {
     pub stale: bool,
     /// The releases.
     pub releases: Vec<Release>,
+    /// Who does not answer, and why, each one line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// A release.
@@ -373,6 +376,9 @@ pub struct Release {
     pub stable: bool,
     /// It is installed here.
     pub installed: bool,
+    /// The vendor whose build it is; absent for the Go project's releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<String>,
 }
 
 /// A change that is wished for.

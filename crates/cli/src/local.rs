@@ -96,20 +96,20 @@ impl Local {
 
     /// The releases there are.
     pub(crate) async fn releases(&self) -> Result<body::Releases, Report> {
-        let releases = self.engine.releases(&self.vars, false).await.map_err(|e| e.report())?;
-        let mut here: Vec<_> = releases.all.iter().filter(|release| release.is_for(self.engine.platform())).collect();
-        here.sort_by(|a, b| b.version.cmp(&a.version));
-        let one = |release: &&govern_engine::Release| body::Release {
+        let published = self.engine.published(&self.vars, false).await.map_err(|e| e.report())?;
+        let one = |(release, vendor): (govern_engine::Release, Option<String>)| body::Release {
             version: release.version.toolchain(),
             stable: release.stable,
             installed: self.engine.store().sdk(&release.version).is_some(),
+            vendor,
         };
         Ok(body::Releases {
             schema: SCHEMA,
-            source: releases.source.clone(),
-            fetched_at: releases.fetched_at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
-            stale: releases.stale,
-            releases: here.iter().map(one).collect(),
+            source: published.source,
+            fetched_at: published.fetched_at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            stale: published.stale,
+            releases: published.all.into_iter().map(one).collect(),
+            notes: published.notes,
         })
     }
 

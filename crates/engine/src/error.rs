@@ -130,9 +130,23 @@ pub enum Error {
         /// The release.
         version: Version,
     },
+    /// No source has a build with this suffix.
+    #[error("no source has {}", version.toolchain())]
+    NoSuchBuild {
+        /// The build.
+        version: Version,
+        /// The sources that were asked.
+        asked: Vec<String>,
+        /// A vendor is declared, and so no one but vendors was asked.
+        has_vendors: bool,
+        /// The nearest builds, newest first.
+        nearest: Vec<Version>,
+    },
     /// What came is not what was promised.
-    #[error("{url} is not what the Go project published")]
+    #[error("{url} is not what {publisher} published")]
     Mismatch {
+        /// `the Go project`, or a vendor.
+        publisher: String,
         /// Where it came from.
         url: String,
         /// What differs.
@@ -172,6 +186,7 @@ impl Error {
             Error::Linked { .. } | Error::NoTree { .. } | Error::OwnTree { .. } => Code::Usage,
             Error::Refused(Refusal::BadPin { .. })
             | Error::NoSuchRelease { .. }
+            | Error::NoSuchBuild { .. }
             | Error::BelowFloor { .. }
             | Error::NotLinked { .. }
             | Error::NotInstalled { .. } => Code::NoVersion,
@@ -213,6 +228,14 @@ impl Error {
                     Some(first) => report.hint(format!("govern install {first}")).hint("govern list --remote"),
                     None => report.hint("govern list --remote"),
                 }
+            }
+            Error::NoSuchBuild { asked, has_vendors, nearest, .. } => {
+                let report = report.cause(format!("asked: {}", asked.join(", ")));
+                let undeclared = "a build with a suffix comes from a [[vendor]] in config.toml, and there is none";
+                let report = if *has_vendors { report } else { report.cause(undeclared) };
+                let near = nearest.iter().map(Version::as_str).collect::<Vec<_>>().join(", ");
+                let report = if near.is_empty() { report } else { report.cause(format!("the nearest are {near}")) };
+                report.hint("govern list --remote")
             }
             Error::UnsafePin { version, advisory } => {
                 report.hint(format!("govern pin {}", advisory.fixed)).hint(format!("govern install {version}"))

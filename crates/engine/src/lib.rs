@@ -34,7 +34,7 @@ pub use govern_index as index;
 pub use govern_sources::{Release, Releases};
 pub use govern_store::Archive;
 pub use install::Installed;
-pub use release::Wish;
+pub use release::{Published, Wish};
 
 use config::Config;
 use fresh::Cached;

@@ -128,10 +128,11 @@ fn remote(session: &Session<'_>, is_json: bool) -> Result<Exit, Report> {
     let age = ago(releases.fetched_at, session.world.seconds());
     if releases.stale {
         session.ui.note(&format!("no source answers: this is what {} said {age}", releases.source));
-    } else {
+    } else if !releases.source.is_empty() {
         let number = count(releases.releases.len(), "release");
         session.ui.detail(&format!("{number}, from {}, asked {age}", releases.source));
     }
+    releases.notes.iter().for_each(|note| session.ui.note(&escaped_text(note)));
     if is_json {
         session.ui.json(&releases)?;
     } else {
@@ -143,7 +144,8 @@ fn remote(session: &Session<'_>, is_json: bool) -> Result<Exit, Report> {
 fn remote_table(releases: &Releases) -> String {
     let rows = releases.releases.iter().map(|release| {
         let marks = [(!release.stable, "prerelease"), (release.installed, "installed")];
-        let marks: Vec<&str> = marks.iter().filter(|(holds, _)| *holds).map(|(_, mark)| *mark).collect();
+        let marks = marks.iter().filter(|(holds, _)| *holds).map(|(_, mark)| *mark);
+        let marks: Vec<&str> = release.vendor.as_deref().into_iter().chain(marks).collect();
         vec![release.version.trim_start_matches("go").to_owned(), marks.join(", ")]
     });
     columns(&rows.collect::<Vec<_>>(), "")
@@ -234,7 +236,10 @@ mod tests {
 
     #[test]
     fn releases_are_one_a_line_with_what_is_special_about_them() {
-        let release = |version: &str, stable, installed| Release { version: version.to_owned(), stable, installed };
+        let release = |version: &str, stable, installed| {
+            let vendor = version.ends_with("-bigcorp").then(|| "bigcorp".to_owned());
+            Release { version: version.to_owned(), stable, installed, vendor }
+        };
         let releases = Releases {
             schema: SCHEMA,
             source: "x".to_owned(),
@@ -243,9 +248,13 @@ mod tests {
             releases: vec![
                 release("go1.28rc1", false, true),
                 release("go1.27.3", true, true),
+                release("go1.22.4-bigcorp", true, true),
                 release("go1.9", true, false),
             ],
+            notes: Vec::new(),
         };
-        assert_eq!(remote_table(&releases), "1.28rc1   prerelease, installed\n1.27.3    installed\n1.9\n");
+        let expect = "1.28rc1          prerelease, installed\n1.27.3           installed\n\
+                      1.22.4-bigcorp   bigcorp, installed\n1.9\n";
+        assert_eq!(remote_table(&releases), expect);
     }
 }
