@@ -48,7 +48,9 @@ impl Engine {
         let settings = self.settings(vars)?;
         let sources = self.sources(&settings, vars)?;
         let mut failures: Vec<SourceError> = Vec::new();
-        for source in sources.list().iter().filter(|source| source.is_goproxy() == (format == Format::ModuleZip)) {
+        for source in
+            sources.list_for(version).iter().filter(|source| source.is_goproxy() == (format == Format::ModuleZip))
+        {
             match self.archive_from(&sources, source, version, platform, settings.require_log, &watch).await {
                 Err(Error::Source(error)) if error.is_unreachable() || error.is_absent() => failures.push(error),
                 decided => return decided,
@@ -73,10 +75,11 @@ impl Engine {
         let artifact = sources.artifact(source, version, platform).await?;
         let path = sources.open(&artifact, Arc::clone(watch)).await?.finish().await?;
         let (store, judged) = (self.store().clone(), artifact.clone());
+        let publisher = source.vendor().unwrap_or("the Go project").to_owned();
         let kept = blocking(move || {
             let file = File::open(&path).at("read", &path)?;
             let evidence = govern_store::examine(judged.format, &judged.version, &judged.platform, file)?;
-            let mismatch = |source| Error::Mismatch { url: judged.url.clone(), source };
+            let mismatch = |source| Error::Mismatch { publisher, url: judged.url.clone(), source };
             let proof = judged.check(evidence, log_required).map_err(mismatch)?;
             Ok(store.keep_archive(&judged, &proof, &path)?)
         });
