@@ -86,6 +86,12 @@ impl Layout {
         self.records().join(format!("{}.json", version.toolchain()))
     }
 
+    /// What proves one SDK's record of the checksum database: a text that stands alone.
+    #[must_use]
+    pub fn log_proof(&self, version: &Version) -> PathBuf {
+        self.records().join(format!("{}.tlog-proof", version.toolchain()))
+    }
+
     /// The directory of the leases and the locks.
     #[must_use]
     pub fn leases(&self) -> PathBuf {
@@ -222,6 +228,7 @@ mod tests {
             layout.launchers_installed(),
             layout.sdk(&version),
             layout.record(&version),
+            layout.log_proof(&version),
             layout.lease(&version),
             layout.lock(&version),
             layout.links(),
@@ -252,6 +259,7 @@ mod tests {
             "/home/ana/.local/share/govern/launchers/installed",
             "/home/ana/.local/share/govern/sdks/go1.22.4",
             "/home/ana/.local/share/govern/records/go1.22.4.json",
+            "/home/ana/.local/share/govern/records/go1.22.4.tlog-proof",
             "/home/ana/.local/share/govern/leases/go1.22.4.lease",
             "/home/ana/.local/share/govern/leases/go1.22.4.lock",
             "/home/ana/.local/share/govern/links",
@@ -294,6 +302,7 @@ mod tests {
             for (path, dir) in [
                 (layout.sdk(&version), layout.sdks()),
                 (layout.record(&version), layout.records()),
+                (layout.log_proof(&version), layout.records()),
                 (layout.lease(&version), layout.leases()),
                 (layout.lock(&version), layout.leases()),
             ] {

@@ -85,6 +85,9 @@ pub enum Log {
     Silent,
 }
 
+/// Why there is no log record where the log is [`Log::Silent`].
+pub const SILENT: &str = "the checksum database has no record of this release";
+
 /// An authenticated record of the checksum database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogRecord {
@@ -136,7 +139,7 @@ impl Proof {
         match &self.log {
             Log::Record(_) => None,
             Log::OutOfReach(reason) => Some(reason),
-            Log::Silent => Some("the checksum database has no record of this release"),
+            Log::Silent => Some(SILENT),
         }
     }
 
@@ -213,7 +216,7 @@ impl Artifact {
                 return Err(Mismatch::Unproven(reason.clone()));
             }
             Log::Silent if log_required == LogRequired::Yes || self.expected.sha256.is_none() => {
-                return Err(Mismatch::Unproven("the checksum database has no record of this release".to_owned()));
+                return Err(Mismatch::Unproven(SILENT.to_owned()));
             }
             Log::OutOfReach(_) | Log::Silent => {}
         }

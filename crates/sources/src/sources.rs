@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use govern_core::event::Watch;
 use govern_core::layout::Layout;
 use govern_core::platform::Platform;
-use govern_core::proof::{Artifact, Expected, Format, Log, LogRequired, Sha256};
+use govern_core::proof::{Artifact, Expected, Format, Log, LogRecord, LogRequired, Sha256};
 use govern_core::settings::Vendor;
 use govern_core::version::Version;
 
@@ -237,10 +237,9 @@ impl Sources {
                 Some(_) => Ok(Log::Silent),
             };
         }
-        let is_old = version.suffix().is_none() && version.family().is_none_or(|family| family < FIRST_LOGGED);
         let log = match &self.log {
             // Older tarballs hold other files than their modules do, so a record would say nothing about them.
-            _ if is_old => Log::Silent,
+            _ if is_before_log(version) => Log::Silent,
             None => Log::OutOfReach("GOSUMDB=off".to_owned()),
             Some(_) if self.log_unwanted => Log::OutOfReach(format!("GONOSUMDB covers {MODULE}")),
             Some(client) => match client.lookup(MODULE, &platform.module_version(version)).await {
@@ -313,6 +312,45 @@ impl Sources {
         }
     }
 
+    /// The log's record of a release with the proof that stands alone. `None` where there is none to be asked for: a
+    /// release before the log, GOSUMDB=off, GONOSUMDB, and what the log does not know.
+    ///
+    /// # Errors
+    /// When the log is out of reach or cannot be believed.
+    pub async fn log_proof(
+        &self,
+        version: &Version,
+        platform: &Platform,
+    ) -> Result<Option<sumdb::Proven>, sumdb::Error> {
+        let Some(client) = self.log.as_ref().filter(|_| !self.log_unwanted && !is_before_log(version)) else {
+            return Ok(None);
+        };
+        match client.lookup_proven(MODULE, &platform.module_version(version)).await {
+            Ok(proven) => Ok(Some(proven)),
+            Err(sumdb::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Checks a stored proof, asking nobody: by the key of GOSUMDB, or by that of the Go project's own database.
+    ///
+    /// # Errors
+    /// When it proves nothing about this release.
+    pub fn check_log_proof(
+        &self,
+        text: &[u8],
+        version: &Version,
+        platform: &Platform,
+    ) -> Result<LogRecord, sumdb::Refusal> {
+        let version = platform.module_version(version);
+        let wanted = sumdb::claim::Wanted { module: MODULE, version: &version };
+        let by = |verifier: &sumdb::Verifier| sumdb::stored::check(text, verifier, wanted);
+        match self.log.as_ref().map(|client| by(client.verifier())) {
+            Some(Err(sumdb::Refusal::Unsigned { .. })) | None => by(&sumdb::Verifier::sum_golang_org()),
+            Some(decided) => decided,
+        }
+    }
+
     /// Where an archive can be had: for a download page there alone; for GOPROXY from the artifact's proxy on.
     fn places(&self, artifact: &Artifact) -> Result<Vec<(Target, FallOver)>, Error> {
         let from = |mut places: Vec<(Target, FallOver)>| {
@@ -338,6 +376,11 @@ impl fmt::Debug for Sources {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.sources.iter().map(Source::name)).finish()
     }
+}
+
+/// True for releases whose tarballs hold other files than the modules that the log knows.
+fn is_before_log(version: &Version) -> bool {
+    version.suffix().is_none() && version.family().is_none_or(|family| family < FIRST_LOGGED)
 }
 
 /// The name of an artifact's download. Ours, not the server's.

@@ -7,6 +7,8 @@ use super::answer::{self, Answer};
 use super::error::Refusal;
 use super::evidence::Fork;
 use super::key::Verifier;
+use super::note;
+use super::stored;
 use super::tile::{Held, Plan, Tile};
 use super::tlog::{self, Head, Node, Tree};
 
@@ -22,7 +24,7 @@ pub struct Wanted<'a> {
 /// An answer that waits for its tiles.
 #[derive(Clone, Debug)]
 pub struct Claim<'a> {
-    database: &'a str,
+    verifier: &'a Verifier,
     wanted: Wanted<'a>,
     answer: Answer<'a>,
     /// The larger one of the known head and the answer's: the tree in which the record is looked for.
@@ -40,6 +42,8 @@ pub struct Verdict {
     pub record: LogRecord,
     /// The answer with the head that proved it, which proves it again later, alone.
     pub proof: Vec<u8>,
+    /// The record, its inclusion proof and that head as one text, for [`stored::check`].
+    pub stored: String,
     /// The answer's head, when it is larger than the known one, which it extends.
     pub advance: Option<Head>,
 }
@@ -81,7 +85,7 @@ impl<'a> Claim<'a> {
         }
         let plan = Plan::new(*newer.tree(), height, &nodes);
         let moves = known.is_none_or(|known| known.tree().size < size);
-        Ok(Claim { database: verifier.name(), wanted, answer, newer, older, plan, moves })
+        Ok(Claim { verifier, wanted, answer, newer, older, plan, moves })
     }
 
     /// The tiles to bring, in this order.
@@ -110,8 +114,12 @@ impl<'a> Claim<'a> {
         }
         let h1 = answer::hash_of(text, self.wanted.module, self.wanted.version)?;
         let tree_size = self.newer.tree().size;
+        // The tiles on the way from the record to the root are those that were just authenticated.
+        let inclusion = held.prove_record(id).ok_or(Refusal::Record { id })?;
+        let head = note::alone(self.newer.note(), self.verifier)?;
         Ok(Verdict {
-            record: LogRecord { database: self.database.to_owned(), id, tree_size, h1 },
+            record: LogRecord { database: self.verifier.name().to_owned(), id, tree_size, h1 },
+            stored: stored::text(&self.answer, &inclusion, head.as_bytes()),
             proof: self.answer.with_note(self.newer.note()),
             advance: self.moves.then(|| self.newer.clone()),
         })

@@ -35,6 +35,15 @@ pub enum RemoteError {
     OutOfReach(String),
 }
 
+/// A record of the database, and what proves it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proven {
+    /// What the record says.
+    pub record: LogRecord,
+    /// The proof as a text that stands alone: see [`stored`](super::stored).
+    pub stored: String,
+}
+
 /// A client of one database. It holds no state of its own: the head lies in its [`Keep`], where other processes move
 /// it too, and is authenticated at every question.
 #[derive(Debug)]
@@ -61,20 +70,28 @@ impl<R: Remote, K: Keep> Client<R, K> {
         &self.remote
     }
 
-    /// The proven record of a module.
+    /// The proven record of a module: [`Client::lookup_proven`] without the text of the proof.
+    ///
+    /// # Errors
+    /// When the database is silent, out of reach, or cannot be believed.
+    pub async fn lookup(&self, module: &str, version: &str) -> Result<LogRecord, Error> {
+        Ok(self.lookup_proven(module, version).await?.record)
+    }
+
+    /// The proven record of a module, and the proof as a text that stands alone.
     ///
     /// A record that was proven before is proven again, against the latest head where that can be had; the database is
     /// asked for it only when that fails.
     ///
     /// # Errors
     /// When the database is silent, out of reach, or cannot be believed.
-    pub async fn lookup(&self, module: &str, version: &str) -> Result<LogRecord, Error> {
+    pub async fn lookup_proven(&self, module: &str, version: &str) -> Result<Proven, Error> {
         let path = lookup_path(module, version)?;
         let wanted = Wanted { module, version };
         let kept = path.clone();
         if let Some(answer) = self.blocking(move |keep| keep.cached(&kept)).await {
             match self.prove(&path, &answer, wanted).await {
-                Err(Error::OutOfReach { .. }) => match self.lookup_cached(module, version).await {
+                Err(Error::OutOfReach { .. }) => match self.proven_cached(module, version).await {
                     Err(Error::NotKept { .. }) => {}
                     decided => return decided,
                 },
@@ -100,12 +117,16 @@ impl<R: Remote, K: Keep> Client<R, K> {
     /// # Errors
     /// When no proof is kept, or it no longer holds together.
     pub async fn lookup_cached(&self, module: &str, version: &str) -> Result<LogRecord, Error> {
+        Ok(self.proven_cached(module, version).await?.record)
+    }
+
+    async fn proven_cached(&self, module: &str, version: &str) -> Result<Proven, Error> {
         let (verifier, module, version) = (self.verifier.clone(), module.to_owned(), version.to_owned());
-        self.blocking(move |keep| recheck(&verifier, keep, &module, &version)).await
+        self.blocking(move |keep| recheck_proven(&verifier, keep, &module, &version)).await
     }
 
     /// Proves an answer against the latest head, moves that head when the answer's is newer, and keeps the proof.
-    async fn prove(&self, path: &str, answer: &[u8], wanted: Wanted<'_>) -> Result<LogRecord, Error> {
+    async fn prove(&self, path: &str, answer: &[u8], wanted: Wanted<'_>) -> Result<Proven, Error> {
         loop {
             let seen = self.blocking(K::latest).await?;
             let known = open_kept(seen.as_deref(), &self.verifier, &*self.keep)?;
@@ -113,7 +134,7 @@ impl<R: Remote, K: Keep> Client<R, K> {
                 Ok(claim) => claim,
                 Err(refusal) => return Err(self.refuse(refusal, None).await),
             };
-            let Verdict { record, proof, advance } = self.judge(&claim).await?;
+            let Verdict { record, proof, stored, advance } = self.judge(&claim).await?;
             if let Some(head) = advance {
                 let moved = self.blocking(move |keep| keep.advance(seen.as_deref(), head.note())).await?;
                 if !moved {
@@ -123,7 +144,7 @@ impl<R: Remote, K: Keep> Client<R, K> {
                 }
             }
             self.cache(vec![(path.to_owned(), proof)]).await;
-            return Ok(record);
+            return Ok(Proven { record, stored });
         }
     }
 
@@ -210,6 +231,11 @@ impl<R: Remote, K: Keep> Client<R, K> {
         done.unwrap_or_else(|failed| panic::resume_unwind(failed.into_panic()))
     }
 
+    /// Whom this client believes.
+    pub(crate) fn verifier(&self) -> &Verifier {
+        &self.verifier
+    }
+
     fn name(&self) -> String {
         self.verifier.name().to_owned()
     }
@@ -222,6 +248,10 @@ impl<R: Remote, K: Keep> Client<R, K> {
 /// # Errors
 /// When no proof is kept, or it no longer holds together.
 pub fn recheck(verifier: &Verifier, keep: &impl Keep, module: &str, version: &str) -> Result<LogRecord, Error> {
+    Ok(recheck_proven(verifier, keep, module, version)?.record)
+}
+
+fn recheck_proven(verifier: &Verifier, keep: &impl Keep, module: &str, version: &str) -> Result<Proven, Error> {
     let path = lookup_path(module, version)?;
     let wanted = Wanted { module, version };
     let not_kept = |reason: String| {
@@ -231,11 +261,12 @@ pub fn recheck(verifier: &Verifier, keep: &impl Keep, module: &str, version: &st
     let answer = keep.cached(&path).ok_or_else(|| not_kept("it was not looked up here".to_owned()))?;
     let latest = keep.latest()?;
     let known = open_kept(latest.as_deref(), verifier, keep)?;
-    let try_against = |known: Option<&Head>| -> Result<LogRecord, Refusal> {
+    let try_against = |known: Option<&Head>| -> Result<Proven, Refusal> {
         let claim = Claim::new(verifier, tile::HEIGHT, known, &answer, wanted)?;
         // A missing tile is an empty one here, and refused for its length.
         let tiles: Vec<_> = claim.tiles().iter().map(|tile| kept_tile(keep, *tile).unwrap_or_default()).collect();
-        Ok(claim.judge(&tiles)?.record)
+        let Verdict { record, stored, .. } = claim.judge(&tiles)?;
+        Ok(Proven { record, stored })
     };
     let decided = match try_against(known.as_ref()) {
         Err(refusal) if !matches!(refusal, Refusal::Fork(_)) => try_against(None),

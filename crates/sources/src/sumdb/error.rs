@@ -87,6 +87,9 @@ pub enum Refusal {
     /// A signed text is no tree head.
     #[error("a signed note is not a tree head")]
     Tree,
+    /// A stored proof breaks the rules of its format.
+    #[error("the stored proof is malformed: {0}")]
+    Stored(&'static str),
     /// The answer to a lookup breaks the rules of its format.
     #[error("the answer is malformed: {0}")]
     Answer(&'static str),

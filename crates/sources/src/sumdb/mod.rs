@@ -1,7 +1,8 @@
 //! The client of Go's checksum database: what the public log says about one module, proven, or an error.
 //!
 //! Pure parts first: [`key`] (whom to believe), [`note`] (signed text), [`tlog`] (trees and their hashes), [`tile`]
-//! (authenticated pieces of a tree), [`answer`] and [`claim`] (a lookup and the judgement on it). They take bytes and
+//! (authenticated pieces of a tree), [`answer`] and [`claim`] (a lookup and the judgement on it), [`stored`] (a proof
+//! that stands alone). They take bytes and
 //! give verdicts; no byte that they have not authenticated decides anything. Around them [`client`] fetches and [`keep`]
 //! remembers. Leaves out HTTP, the way through GOPROXY, and what an SDK without a record is worth: callers bring a
 //! [`Remote`] and judge [`Error::NotFound`] and [`Error::OutOfReach`] themselves.
@@ -18,10 +19,11 @@ pub mod evidence;
 pub mod keep;
 pub mod key;
 pub mod note;
+pub mod stored;
 pub mod tile;
 pub mod tlog;
 
-pub use client::{Client, Remote, RemoteError};
+pub use client::{Client, Proven, Remote, RemoteError};
 pub use error::{Error, Refusal};
 pub use keep::{DiskKeep, Keep, KeepError};
 pub use key::{KeyError, Setting, Verifier};

@@ -40,6 +40,20 @@ pub fn open<'a>(message: &'a [u8], verifier: &Verifier) -> Result<&'a str, Refus
     if signed { Ok(text) } else { Err(Refusal::Unsigned { name: verifier.name().to_owned() }) }
 }
 
+/// The note with the verifier's own signature and no other.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn alone(message: &[u8], verifier: &Verifier) -> Result<String, Refusal> {
+    let text = open(message, verifier)?;
+    let (_, signatures) = split(message)?;
+    let is_ours = |line: &&str| {
+        parse_signature(line).is_ok_and(|(name, hash, _)| name == verifier.name() && hash == verifier.key_hash())
+    };
+    let ours = signatures.split_terminator('\n').find(is_ours).unwrap_or_default();
+    Ok(format!("{text}\n{ours}\n"))
+}
+
 /// Parts the text, which ends in a newline, from the lines of signatures, which each end in one.
 fn split(message: &[u8]) -> Result<(&str, &str), Refusal> {
     if message.len() > ANSWER_LIMIT {

@@ -193,6 +193,13 @@ impl<D: AsRef<[u8]>> Held<'_, D> {
         ranges.into_iter().map(|(from, to)| self.root(from, to)).collect()
     }
 
+    /// The proof, for [`tlog::has_record`], that this tree has record `id`.
+    #[must_use]
+    pub fn prove_record(&self, id: u64) -> Option<Vec<Hash>> {
+        let ranges = tlog::record_proof(self.plan.tree.size, id);
+        ranges.into_iter().map(|(from, to)| self.root(from, to)).collect()
+    }
+
     fn join(&self, nodes: &[Node]) -> Option<Hash> {
         let hashes: Option<Vec<Hash>> = nodes.iter().map(|node| self.hash(*node)).collect();
         Some(tlog::join(&hashes?))

@@ -209,6 +209,51 @@ pub fn is_prefix(tree: &Tree, prefix: &Tree, proof: &[Hash]) -> bool {
     last == 0 && old == prefix.root && new == tree.root
 }
 
+/// The ranges of records whose roots prove that record `id` is in a tree of `size` records: the hashes of RFC 6962's
+/// audit path, from the record upwards.
+#[must_use]
+pub fn record_proof(size: u64, id: u64) -> Vec<(u64, u64)> {
+    let mut ranges = Vec::new();
+    let (mut from, mut to) = (0, size);
+    while to.saturating_sub(from) > 1 {
+        let middle = from + largest_power_below(to - from);
+        if id < middle {
+            ranges.push((middle, to));
+            to = middle;
+        } else {
+            ranges.push((from, middle));
+            from = middle;
+        }
+    }
+    ranges.reverse();
+    ranges
+}
+
+/// Checks a proof of [`record_proof`]: that `tree` has the record that hashes to `leaf` at place `id`. By RFC 9162
+/// §2.1.3.2, which knows nothing of how the proof was made.
+#[must_use]
+pub fn has_record(tree: &Tree, id: u64, leaf: Hash, proof: &[Hash]) -> bool {
+    if id >= tree.size {
+        return false;
+    }
+    let (mut node, mut last, mut hash) = (id, tree.size - 1, leaf);
+    for beside in proof {
+        if last == 0 {
+            return false;
+        }
+        if node & 1 == 1 || node == last {
+            hash = Hash::of_node(beside, &hash);
+            while node & 1 == 0 && node != 0 {
+                (node, last) = (node >> 1, last >> 1);
+            }
+        } else {
+            hash = Hash::of_node(&hash, beside);
+        }
+        (node, last) = (node >> 1, last >> 1);
+    }
+    last == 0 && hash == tree.root
+}
+
 /// The largest power of two smaller than `count`, which is at least 2.
 fn largest_power_below(count: u64) -> u64 {
     1 << (count - 1).ilog2()

@@ -8,5 +8,6 @@ mod holes;
 mod interop;
 mod lab;
 mod log;
+mod stored;
 mod timelines;
 mod vectors;
