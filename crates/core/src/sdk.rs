@@ -23,7 +23,7 @@ pub struct SdkFacts {
     pub platform: Platform,
     /// Where the archive came from.
     pub source: String,
-    /// `log`, `sha256`, or `none` where the record is gone.
+    /// `log`, `sha256`, `none` where the record is gone, or `contradicted` where the log says that it is something else.
     pub proof: String,
     /// One line about the proof: the record's number, or why there is no log proof.
     pub proof_note: String,

@@ -62,6 +62,14 @@ pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
+/// Exchanges two directories in one step. False where the file system cannot do that.
+pub(crate) fn exchange(one: &Path, other: &Path) -> io::Result<bool> {
+    match rustix::fs::renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(false),
+        done => done.map(|()| true).map_err(io::Error::from),
+    }
+}
+
 /// Creates a directory and those above it; the ones made here get mode 0755 whatever the umask is.
 pub(crate) fn create_directory(path: &Path) -> Result<(), Error> {
     match fs::DirBuilder::new().mode(0o755).create(path) {

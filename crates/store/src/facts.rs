@@ -1,13 +1,13 @@
 //! What is known of an installed SDK, and the proof that may be found for it later. Reads records; what their files
 //! look like is `record`'s affair.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 
 use govern_core::event::Event;
 use govern_core::platform::Platform;
-use govern_core::proof::{Evidence, Proof};
+use govern_core::proof::{Evidence, LogRecord, Proof};
 use govern_core::sdk::{Sdk, SdkFacts};
 use govern_core::version::Version;
 use rustix::fs::FileType;
@@ -15,6 +15,9 @@ use rustix::fs::FileType;
 use crate::error::{Error, at};
 use crate::record::{self, RecordedProof};
 use crate::{Store, disk, walk};
+
+/// The longest proof that is read; one has 3 kB.
+const MAX_LOG_PROOF: u64 = 1_000_001;
 
 impl Store {
     /// What is known of one SDK, from its record without the manifest. Where the record is gone, from the tree.
@@ -29,7 +32,7 @@ impl Store {
             platform: record.platform(),
             proof_note: record.proof.note(),
             source: record.source,
-            proof: record.proof.kind,
+            proof: record.proof.word().to_owned(),
             size: record.size,
             files: record.files,
             installed_at: record.installed_at,
@@ -68,6 +71,59 @@ impl Store {
         }
         record.proof = RecordedProof::new(proof);
         record.save(&path)?;
+        disk::sync_directory(&self.layout.records())
+    }
+
+    /// Writes down that the log, asked later, has another hash than the one that was computed from the bytes. The SDK
+    /// stays where it is: somebody may be building with it.
+    ///
+    /// # Errors
+    /// As [`Store::evidence`].
+    pub fn contradict(&self, version: &Version, contradiction: &str) -> Result<(), Error> {
+        let _lock = self.lock(version, &|_: Event| {})?;
+        let path = self.layout.record(version);
+        let Some(mut record) = record::load(&path)? else {
+            return Err(Error::NoRecord { version: version.clone(), path });
+        };
+        record.proof.contradicted = Some(contradiction.to_owned());
+        record.save(&path)?;
+        disk::sync_directory(&self.layout.records())
+    }
+
+    /// The record of the log that proved an SDK, if one did. Its number and size are as they were then.
+    ///
+    /// # Errors
+    /// When the record of the SDK is not there or cannot be read.
+    pub fn log_record(&self, version: &Version) -> Result<Option<LogRecord>, Error> {
+        let path = self.layout.record(version);
+        let record = record::load_header(&path)?;
+        Ok(record.ok_or_else(|| Error::NoRecord { version: version.clone(), path })?.proof.log_record())
+    }
+
+    /// The proof that is kept beside the record of an SDK. Nobody has checked it.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn log_proof(&self, version: &Version) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.layout.log_proof(version);
+        let mut text = Vec::new();
+        match File::open(&path).and_then(|file| file.take(MAX_LOG_PROOF).read_to_end(&mut text)) {
+            Ok(_) => Ok(Some(text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("read", &path, error)),
+        }
+    }
+
+    /// Keeps a proof of the log beside the record of an SDK.
+    ///
+    /// # Errors
+    /// When the SDK is not there, or the file cannot be written.
+    pub fn keep_log_proof(&self, version: &Version, text: &str) -> Result<(), Error> {
+        let _lock = self.lock(version, &|_: Event| {})?;
+        if !self.has_tree(version) {
+            return Err(Error::NotInstalled { version: version.clone() });
+        }
+        record::replace(&self.layout.log_proof(version), version.as_str(), text.as_bytes())?;
         disk::sync_directory(&self.layout.records())
     }
 }

@@ -44,7 +44,7 @@ pub use crate::lock::{Lease, VersionLock};
 pub use crate::refusal::{NameFault, Refusal};
 pub use crate::remove::{Removed, Swept};
 pub use crate::staging::{Proven, Staging, Unpacked, archive_name};
-pub use crate::verify::Damage;
+pub use crate::verify::{Damage, Verified};
 
 /// The SDKs of one installation.
 #[derive(Clone, Debug)]
@@ -70,17 +70,22 @@ impl Store {
     /// # Errors
     /// When the directory of the SDKs cannot be listed.
     pub fn sdks(&self) -> Result<Vec<Sdk>, Error> {
+        let mut sdks: Vec<Sdk> = self.named()?.iter().filter_map(|version| self.sdk(version)).collect();
+        sdks.sort_unstable_by(|a, b| b.version.cmp(&a.version));
+        Ok(sdks)
+    }
+
+    /// The versions that something in the directory of the SDKs is named after.
+    fn named(&self) -> Result<Vec<Version>, Error> {
         let directory = self.layout.sdks();
-        let mut sdks = Vec::new();
+        let mut versions = Vec::new();
         for entry in fs::read_dir(&directory).map_err(at("list", &directory))? {
             let name = entry.map_err(at("list", &directory))?.file_name();
             let version = name.to_str().and_then(|name| Version::parse(name).ok());
             // `1.22.4` is a version as well, but no name that govern gives a directory.
-            let version = version.filter(|version| name.to_str() == Some(&version.toolchain()));
-            sdks.extend(version.and_then(|version| self.sdk(&version)));
+            versions.extend(version.filter(|version| name.to_str() == Some(&version.toolchain())));
         }
-        sdks.sort_unstable_by(|a, b| b.version.cmp(&a.version));
-        Ok(sdks)
+        Ok(versions)
     }
 
     /// The SDK of one version, if it is installed.

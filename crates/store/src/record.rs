@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use govern_core::platform::Platform;
-use govern_core::proof::{Evidence, Format, Proof, Sha256};
+use govern_core::proof::{Evidence, Format, LogRecord, Proof, Sha256};
 use govern_core::version::Version;
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +74,9 @@ pub(crate) struct RecordedProof {
     /// Why there is no `log`.
     #[serde(skip_serializing_if = "Option::is_none")]
     log_missing: Option<String>,
+    /// What the log said when it was asked later, and it was not this tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) contradicted: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -114,6 +117,7 @@ impl RecordedProof {
             h1: evidence.h1.clone(),
             log: log.map(|log| RecordedLog { database: log.database.clone(), id: log.id, tree_size: log.tree_size }),
             log_missing: proof.log_missing().map(str::to_owned),
+            contradicted: None,
         }
     }
 
@@ -121,8 +125,22 @@ impl RecordedProof {
         Evidence { size: self.size, sha256: self.sha256, h1: self.h1.clone() }
     }
 
+    /// The record of the log that proved the tree, if one did.
+    pub(crate) fn log_record(&self) -> Option<LogRecord> {
+        let RecordedLog { database, id, tree_size } = self.log.as_ref()?;
+        Some(LogRecord { database: database.clone(), id: *id, tree_size: *tree_size, h1: self.h1.clone() })
+    }
+
+    /// The word for it: `log`, `sha256` or `contradicted`.
+    pub(crate) fn word(&self) -> &str {
+        if self.contradicted.is_some() { "contradicted" } else { &self.kind }
+    }
+
     /// One line for a person: which record of which log, or why there is none.
     pub(crate) fn note(&self) -> String {
+        if let Some(contradiction) = &self.contradicted {
+            return contradiction.clone();
+        }
         match (&self.log, &self.log_missing) {
             (Some(log), _) => format!("record {} of {}", log.id, log.database),
             (None, Some(reason)) => reason.clone(),
@@ -185,19 +203,9 @@ impl Record {
 
     /// Writes the record in one step: the old one or the new one is there, never half of it.
     pub(crate) fn save(mut self, path: &Path) -> Result<(), Error> {
-        let directory = path.parent().unwrap_or(path);
-        let prefix = format!("{TEMPORARY}{}-", self.version);
-        let mut file = tempfile::Builder::new()
-            .prefix(&prefix)
-            .tempfile_in(directory)
-            .map_err(at("create a file in", directory))?;
         let manifest = std::mem::take(&mut self.manifest);
         let text = self.text(&manifest).map_err(|source| Error::BadRecord { path: path.to_owned(), source })?;
-        file.as_file().set_permissions(Permissions::from_mode(0o644)).map_err(at("set the mode of", path))?;
-        let written = file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all());
-        written.map_err(at("write", path))?;
-        file.persist(path).map_err(|error| Error::io("write", path, error.error))?;
-        Ok(())
+        replace(path, &self.version, text.as_bytes())
     }
 
     /// The header on one line up to the opening bracket of the manifest, then a line for each file.
@@ -213,6 +221,20 @@ impl Record {
         text.push('\n');
         Ok(text)
     }
+}
+
+/// Writes a file beside an SDK in one step, durably but for its name.
+pub(crate) fn replace(path: &Path, version: &str, bytes: &[u8]) -> Result<(), Error> {
+    let directory = path.parent().unwrap_or(path);
+    let mut file = tempfile::Builder::new()
+        .prefix(&format!("{TEMPORARY}{version}-"))
+        .tempfile_in(directory)
+        .map_err(at("create a file in", directory))?;
+    file.as_file().set_permissions(Permissions::from_mode(0o644)).map_err(at("set the mode of", path))?;
+    let written = file.write_all(bytes).and_then(|()| file.as_file().sync_all());
+    written.map_err(at("write", path))?;
+    file.persist(path).map_err(|error| Error::io("write", path, error.error))?;
+    Ok(())
 }
 
 /// How every record ends.

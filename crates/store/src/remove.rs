@@ -5,7 +5,7 @@
 
 use std::fs::{self, TryLockError};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use govern_core::event::Event;
 use govern_core::version::Version;
@@ -56,23 +56,9 @@ impl Store {
 
     /// Takes a tree out of sight and deletes it and its record. The caller holds the lock of the version.
     fn discard(&self, version: &Version, tree: &Path) -> Result<walk::Deleted, Error> {
-        let path = self.layout.lease(version);
-        let file = lock::open_lock(&path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::InUse { version: version.clone(), pids: holders::of(&file) });
-            }
-            Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path, error)),
-        }
-        let lease = Held::new(file);
+        let lease = self.unused(version)?.ok_or_else(|| self.in_use(version))?;
         let sdks = self.layout.sdks();
-        // An empty directory of a new name; rename(2) puts a directory in the place of an empty one.
-        let trash = tempfile::Builder::new()
-            .prefix(&format!("{PREFIX}{version}-"))
-            .tempdir_in(&sdks)
-            .map_err(at("create a directory in", &sdks))?
-            .keep();
+        let trash = new_trash(self, version)?;
         if let Err(error) = fs::rename(tree, &trash) {
             let _ = fs::remove_dir(&trash);
             return Err(Error::io("rename", tree, error));
@@ -81,7 +67,14 @@ impl Store {
         // Out of sight. Whoever waits for a lease now finds nothing to run.
         drop(lease);
         delete_file(&self.layout.record(version))?;
+        delete_file(&self.layout.log_proof(version))?;
         walk::delete(&trash)
+    }
+
+    /// Who runs from an SDK, as an error.
+    pub(crate) fn in_use(&self, version: &Version) -> Error {
+        let users = lock::open_lease(&self.layout.lease(version)).map(|file| holders::of(&file));
+        Error::InUse { version: version.clone(), pids: users.unwrap_or_default() }
     }
 
     /// Removes what processes that were killed left behind. What a living one still works on is under its lock, and
@@ -99,7 +92,12 @@ impl Store {
                     self.unless_busy(&version, || walk::delete(&path).map(|_| true)),
                 );
             } else if let Some(version) = temporary(&name, PREFIX) {
-                swept.count(|swept| &mut swept.trash, self.unless_busy(&version, || walk::delete(&path).map(|_| true)));
+                // A repair leaves the old tree to those who still run from it.
+                let unused = || match self.unused(&version)? {
+                    Some(_lease) => walk::delete(&path).map(|_| true),
+                    None => Ok(false),
+                };
+                swept.count(|swept| &mut swept.trash, self.unless_busy(&version, unused));
             }
         }
         for name in names(&self.layout.records())? {
@@ -118,6 +116,17 @@ impl Store {
             }
         }
         Ok(swept)
+    }
+
+    /// The exclusive lease of a version, unless somebody runs from it.
+    pub(crate) fn unused(&self, version: &Version) -> Result<Option<Held>, Error> {
+        let path = self.layout.lease(version);
+        let file = lock::open_lock(&path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Held::new(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(Error::io("lock", &path, error)),
+        }
     }
 
     /// Does something under the lock of a version, or nothing when somebody else has it.
@@ -150,8 +159,15 @@ pub(crate) fn clear_wreck(store: &Store, version: &Version, goroot: &Path) -> Re
     }
 }
 
+/// An empty directory of a new name; rename(2) puts a directory in the place of an empty one.
+pub(crate) fn new_trash(store: &Store, version: &Version) -> Result<PathBuf, Error> {
+    let sdks = store.layout.sdks();
+    let made = tempfile::Builder::new().prefix(&format!("{PREFIX}{version}-")).tempdir_in(&sdks);
+    Ok(made.map_err(at("create a directory in", &sdks))?.keep())
+}
+
 /// Deletes a file and tells whether it was there.
-fn delete_file(path: &Path) -> Result<bool, Error> {
+pub(crate) fn delete_file(path: &Path) -> Result<bool, Error> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -169,8 +185,8 @@ fn temporary(name: &str, prefix: &str) -> Option<Version> {
     Version::parse(name.strip_prefix(prefix)?.rsplit_once('-')?.0).ok()
 }
 
-/// The version in `go<version>.json`.
+/// The version in `go<version>.json` and `go<version>.tlog-proof`.
 fn recorded(name: &str) -> Option<Version> {
-    let toolchain = name.strip_suffix(".json")?;
+    let toolchain = name.strip_suffix(".json").or_else(|| name.strip_suffix(".tlog-proof"))?;
     Version::parse(toolchain).ok().filter(|version| version.toolchain() == toolchain)
 }

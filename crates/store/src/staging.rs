@@ -18,7 +18,7 @@ use crate::error::{Error, at};
 use crate::gunzip::Gunzip;
 use crate::lock::{self, VersionLock};
 use crate::plan::{MAX_ARCHIVE, Planner};
-use crate::record::{Record, Subject};
+use crate::record::{self, Record, Subject};
 use crate::refusal::Refusal;
 use crate::remove;
 use crate::tree::{Tree, TreeFile, Written};
@@ -49,6 +49,8 @@ pub struct Unpacked {
 pub struct Proven {
     unpacked: Unpacked,
     proof: Proof,
+    /// The log's proof as a text that stands alone.
+    log_proof: Option<String>,
 }
 
 /// The staging directory and the lock that keeps others away from it. Drop removes the directory first.
@@ -176,11 +178,17 @@ impl Unpacked {
         if *proof.evidence() != self.evidence {
             return Err(Error::ForeignProof { version: self.stage.lock.version().clone() });
         }
-        Ok(Proven { unpacked: self, proof })
+        Ok(Proven { unpacked: self, proof, log_proof: None })
     }
 }
 
 impl Proven {
+    /// Has the log's proof kept beside the record.
+    #[must_use]
+    pub fn with_log_proof(self, text: String) -> Proven {
+        Proven { log_proof: Some(text), ..self }
+    }
+
     /// Makes the tree durable and visible, in this order, and keeps a record of where it came from.
     ///
     /// An SDK that is there already stays as it is, and is returned.
@@ -189,27 +197,102 @@ impl Proven {
     /// When something cannot be written. The version is then as it was before, unless it is only the last sync that
     /// failed: then the SDK is there, and may be gone after a power cut.
     pub fn publish(self, source: &str, now: SystemTime) -> Result<Sdk, Error> {
-        let Unpacked { stage, format, go_version, files, .. } = self.unpacked;
-        let (store, version) = (&stage.store, stage.lock.version());
+        let (store, version) = (self.store(), self.version());
         if let Some(published) = store.sdk(version) {
             return Ok(published);
         }
         let goroot = store.layout.sdk(version);
         remove::clear_wreck(store, version, &goroot)?;
 
-        let subject = Subject { version, platform: &stage.platform, format, go_version: &go_version, files: &files };
-        let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let record = store.layout.record(version);
         // The record goes first, so that an SDK that can be seen has one. Should the power fail between here and the
         // rename, a record without an SDK stays behind, and is swept.
-        Record::new(&subject, source, &self.proof, seconds).save(&record)?;
-        if let Err(error) = publish_tree(&stage, &goroot) {
-            let _ = fs::remove_file(&record);
+        self.write_beside(source, now)?;
+        if let Err(error) = publish_tree(&self.unpacked.stage, &goroot) {
+            let _ = fs::remove_file(store.layout.record(version));
+            let _ = fs::remove_file(store.layout.log_proof(version));
             return Err(error);
         }
         disk::sync_directory(&store.layout.sdks())?;
         Ok(Sdk { version: version.clone(), goroot })
     }
+
+    /// Puts the tree in the place of a damaged one, in one step: at no moment is there no SDK. The old tree is deleted
+    /// when nobody runs from it, and else left to the sweep that finds it unused.
+    ///
+    /// # Errors
+    /// When something cannot be written; the old tree is then in its place. Where the file system cannot exchange
+    /// directories, [`Error::InUse`] as long as somebody runs from the old one.
+    pub fn replace(self, source: &str, now: SystemTime) -> Result<Sdk, Error> {
+        let (store, version) = (self.store(), self.version());
+        let goroot = store.layout.sdk(version);
+        match fs::symlink_metadata(&goroot) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return self.publish(source, now),
+            Err(error) => return Err(Error::io("look at", &goroot, error)),
+            Ok(found) if !found.is_dir() => return Err(Error::Obstructed { path: goroot }),
+            Ok(_) => {}
+        }
+        let stage = &self.unpacked.stage;
+        lock::open_lease(&store.layout.lease(version))?;
+        disk::sync_tree(&walk::open_root(&stage.path)?, &stage.path)?;
+        // The new tree waits under the name of trash, which is what is there after the exchange, whatever ends us.
+        let trash = remove::new_trash(store, version)?;
+        fs::rename(&stage.path, &trash).map_err(at("rename", &stage.path))?;
+        if let Err(error) = swap(store, version, &trash, &goroot) {
+            let _ = walk::delete(&trash);
+            return Err(error);
+        }
+        if let Err(error) = self.write_beside(source, now) {
+            // With the old record the old tree: it is damaged, and known to be.
+            let _ = swap(store, version, &trash, &goroot);
+            let _ = walk::delete(&trash);
+            return Err(error);
+        }
+        disk::sync_directory(&store.layout.records())?;
+        disk::sync_directory(&store.layout.sdks())?;
+        if let Some(_lease) = store.unused(version)? {
+            // What cannot be deleted now is swept at the next start.
+            let _ = walk::delete(&trash);
+        }
+        Ok(Sdk { version: version.clone(), goroot })
+    }
+
+    /// Writes the record, and the log's proof before it.
+    fn write_beside(&self, source: &str, now: SystemTime) -> Result<(), Error> {
+        let Unpacked { stage, format, go_version, files, .. } = &self.unpacked;
+        let (layout, version) = (&self.store().layout, self.version());
+        let subject = Subject { version, platform: &stage.platform, format: *format, go_version, files };
+        let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        match &self.log_proof {
+            Some(text) => record::replace(&layout.log_proof(version), version.as_str(), text.as_bytes())?,
+            // One that is there belongs to an SDK of another day.
+            None => drop(remove::delete_file(&layout.log_proof(version))?),
+        }
+        Record::new(&subject, source, &self.proof, seconds).save(&layout.record(version))
+    }
+
+    fn store(&self) -> &Store {
+        &self.unpacked.stage.store
+    }
+
+    fn version(&self) -> &Version {
+        self.unpacked.stage.lock.version()
+    }
+}
+
+/// Exchanges a new tree and the one in the place of an SDK. Where that takes two steps, nobody may run from the SDK, and
+/// whoever asks for a lease waits until both are done.
+fn swap(store: &Store, version: &Version, new: &Path, goroot: &Path) -> Result<(), Error> {
+    if disk::exchange(new, goroot).map_err(at("exchange", goroot))? {
+        return Ok(());
+    }
+    let _lease = store.unused(version)?.ok_or_else(|| store.in_use(version))?;
+    let aside = remove::new_trash(store, version)?;
+    fs::rename(goroot, &aside).map_err(at("rename", goroot))?;
+    if let Err(error) = fs::rename(new, goroot) {
+        let _ = fs::rename(&aside, goroot);
+        return Err(Error::io("rename", new, error));
+    }
+    fs::rename(&aside, new).map_err(at("rename", &aside))
 }
 
 /// Makes a staged tree durable and gives it its name.

@@ -4,7 +4,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::num::NonZero;
+use std::os::fd::OwnedFd;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use govern_core::origin::escaped;
 use govern_core::proof::Sha256;
@@ -15,7 +20,6 @@ use sha2::Digest as _;
 use crate::error::{Error, at};
 use crate::tree::{DIRECTORY, TreeFile};
 use crate::unpack::BUFFER;
-use crate::walk::Found;
 use crate::{Store, h1, record, walk};
 
 /// One difference between an SDK and its record. Paths are below the GOROOT.
@@ -50,6 +54,8 @@ pub enum Damage {
         /// The hash of the files in the record.
         found: String,
     },
+    /// The log, asked after the install, has another hash than that of the files that were installed.
+    Contradicted(String),
 }
 
 /// Prints one line, path first.
@@ -66,38 +72,77 @@ impl fmt::Display for Damage {
             Damage::Record { proven, found } => {
                 write!(f, "the record's files hash to {found}, {proven} was proven")
             }
+            Damage::Contradicted(contradiction) => f.write_str(contradiction),
         }
     }
 }
 
+/// What a comparison found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    /// The differences, sorted. None: the SDK is whole.
+    pub damages: Vec<Damage>,
+    /// Files that the record lists.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
 impl Store {
+    /// All versions that have a directory, newest first: SDKs, and what is left of some.
+    ///
+    /// # Errors
+    /// When the directory of the SDKs cannot be listed.
+    pub fn trees(&self) -> Result<Vec<Version>, Error> {
+        let mut versions: Vec<Version> = self.named()?.into_iter().filter(|version| self.has_tree(version)).collect();
+        versions.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(versions)
+    }
+
     /// Compares every file with the record, and the record with what was proven. No damage, no entry.
     ///
     /// # Errors
     /// When the SDK or its record is not there, or a directory cannot be listed.
     pub fn verify(&self, version: &Version) -> Result<Vec<Damage>, Error> {
+        Ok(self.verify_watched(version, &|_| {})?.damages)
+    }
+
+    /// The same, telling of bytes as they are read. All cores read; calls come from any of them.
+    ///
+    /// # Errors
+    /// As [`Store::verify`].
+    pub fn verify_watched(&self, version: &Version, read: &(dyn Fn(u64) + Sync)) -> Result<Verified, Error> {
+        // Whoever wants to remove it waits; where leases cannot be kept, nobody removes anything.
+        let _lease = self.lease(version).ok();
         if !self.has_tree(version) {
             return Err(Error::NotInstalled { version: version.clone() });
         }
         let path = self.layout.record(version);
         let record = record::load(&path)?.ok_or_else(|| Error::NoRecord { version: version.clone(), path })?;
         let mut damages = Vec::new();
-
+        if let Some(contradiction) = &record.proof.contradicted {
+            damages.push(Damage::Contradicted(contradiction.clone()));
+        }
         let (proven, platform, format) = (record.proof.h1.clone(), record.platform(), record.format());
         let manifest = record.into_manifest();
         let found = h1::hash(format, version, &platform, &manifest);
         if found != proven {
             damages.push(Damage::Record { proven, found });
         }
-        compare(&self.layout.sdk(version), &manifest, &mut damages)?;
+        compare(&self.layout.sdk(version), &manifest, read, &mut damages)?;
         damages.sort_unstable();
-        Ok(damages)
+        let bytes = manifest.iter().map(|file| file.size).sum();
+        Ok(Verified { damages, files: manifest.len() as u64, bytes })
     }
 }
 
-fn compare(goroot: &Path, manifest: &[TreeFile], damages: &mut Vec<Damage>) -> Result<(), Error> {
+fn compare(
+    goroot: &Path,
+    manifest: &[TreeFile],
+    read: &(dyn Fn(u64) + Sync),
+    damages: &mut Vec<Damage>,
+) -> Result<(), Error> {
     let mut expected: HashMap<&Path, &TreeFile> = manifest.iter().map(|file| (Path::new(&file.path), file)).collect();
-    let mut buffer = vec![0; BUFFER];
     let root = walk::open_root(goroot)?;
     check_mode(
         Path::new("."),
@@ -105,6 +150,8 @@ fn compare(goroot: &Path, manifest: &[TreeFile], damages: &mut Vec<Damage>) -> R
         Mode::from_raw_mode(rustix::fs::fstat(&root).map_err(at("look at", goroot))?.st_mode),
         damages,
     );
+    // The walk is quick, reading the files is not: that is for all cores together.
+    let mut to_read = Vec::new();
     walk::walk(&root, goroot, &mut |found| {
         let file = expected.remove(found.path);
         let path = found.path.to_owned();
@@ -114,18 +161,40 @@ fn compare(goroot: &Path, manifest: &[TreeFile], damages: &mut Vec<Damage>) -> R
             (_, None) => damages.push(Damage::Extra(path)),
             (FileType::RegularFile, Some(file)) => {
                 check_mode(&path, file.mode(), found.mode(), damages);
-                match digest(found, &mut buffer) {
-                    Ok(sha256) if sha256 == file.sha256 => {}
-                    Ok(_) => damages.push(Damage::Changed(path)),
-                    Err(error) => damages.push(Damage::Unreadable { path, reason: error.to_string() }),
-                }
+                to_read.push((path, file));
             }
             (_, Some(_)) => damages.push(Damage::Changed(path)),
         }
         Ok(())
     })?;
     damages.extend(expected.into_keys().map(|path| Damage::Missing(path.to_owned())));
+    damages.extend(read_all(&root, &to_read, read));
     Ok(())
+}
+
+/// Reads the files and compares their digests, on all cores.
+fn read_all(root: &OwnedFd, files: &[(PathBuf, &TreeFile)], read: &(dyn Fn(u64) + Sync)) -> Vec<Damage> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let (mut buffer, mut damages) = (vec![0; BUFFER], Vec::new());
+        while let Some((path, file)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
+            match digest(root, path, &mut buffer, read) {
+                Ok(sha256) if sha256 == file.sha256 => {}
+                Ok(_) => damages.push(Damage::Changed(path.clone())),
+                Err(error) => damages.push(Damage::Unreadable { path: path.clone(), reason: error.to_string() }),
+            }
+        }
+        damages
+    };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (1..cores).map(|_| scope.spawn(work)).collect();
+        let mut damages = work();
+        for worker in workers {
+            damages.extend(worker.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        damages
+    })
 }
 
 fn check_mode(path: &Path, expected: Mode, found: Mode, damages: &mut Vec<Damage>) {
@@ -140,14 +209,17 @@ fn octal(mode: Mode) -> u32 {
     (0..12).filter(|bit| mode.contains(Mode::from_bits_retain(1 << bit))).map(|bit| 1 << bit).sum()
 }
 
-fn digest(found: &Found<'_>, buffer: &mut [u8]) -> io::Result<Sha256> {
+fn digest(root: &OwnedFd, path: &Path, buffer: &mut [u8], told: &(dyn Fn(u64) + Sync)) -> io::Result<Sha256> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let mut file = File::from(rustix::fs::openat(found.parent, found.name, flags, Mode::empty())?);
+    let mut file = File::from(rustix::fs::openat(root, path, flags, Mode::empty())?);
     let mut hash = sha2::Sha256::new();
     loop {
         match file.read(buffer)? {
             0 => return Ok(Sha256(hash.finalize().into())),
-            read => hash.update(&buffer[..read]),
+            read => {
+                hash.update(&buffer[..read]);
+                told(read as u64);
+            }
         }
     }
 }

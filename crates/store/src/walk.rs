@@ -16,8 +16,10 @@ pub(crate) struct Found<'a> {
     /// Where, below the root.
     pub(crate) path: &'a Path,
     /// The directory it is in.
+    #[cfg_attr(target_os = "linux", expect(dead_code, reason = "systems without syncfs open what they meet"))]
     pub(crate) parent: BorrowedFd<'a>,
     /// Its name there.
+    #[cfg_attr(target_os = "linux", expect(dead_code, reason = "systems without syncfs open what they meet"))]
     pub(crate) name: &'a CStr,
     /// What it is; a link is a link here.
     pub(crate) stat: Stat,

@@ -9,5 +9,6 @@ mod hostile_zip;
 mod kept;
 mod lifecycle;
 mod processes;
+mod repair;
 mod support;
 mod trees;
