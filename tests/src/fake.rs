@@ -8,8 +8,11 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use govern_core::platform::Platform;
 use govern_core::version::Version;
+use sha2::{Digest as _, Sha256};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
@@ -89,21 +92,44 @@ pub fn module_zip(directory: &Path, version: &Version, platform: &Platform) -> i
     let module_version = platform.module_version(version);
     let path = directory.join(format!("{module_version}.zip"));
     let mut zip = ZipWriter::new(File::create(&path)?);
-    for file in files(version, platform) {
-        if ["api/", "doc/", "misc/", "test/"].iter().any(|left_out| file.path.starts_with(left_out)) {
-            continue;
-        }
+    for (name, bytes) in in_module(&files(version, platform), version, platform) {
+        // No mode: module zips have none that counts, whoever unpacks them must know.
+        zip.start_file(name, SimpleFileOptions::default()).map_err(io::Error::other)?;
+        zip.write_all(bytes)?;
+    }
+    zip.finish().map_err(io::Error::other)?;
+    Ok(path)
+}
+
+/// Those of an SDK's files that its module has, by the names that they have there.
+pub fn in_module<'a>(
+    files: &'a [Member],
+    version: &Version,
+    platform: &Platform,
+) -> impl Iterator<Item = (String, &'a [u8])> {
+    let prefix = format!("golang.org/toolchain@{}", platform.module_version(version));
+    let is_in = |file: &&Member| !["api/", "doc/", "misc/", "test/"].iter().any(|out| file.path.starts_with(out));
+    files.iter().filter(is_in).map(move |file| {
         let name = match file.path.strip_suffix("go.mod") {
             Some(directory) if directory.is_empty() || directory.ends_with('/') => format!("{directory}_go.mod"),
             _ => file.path.clone(),
         };
-        // No mode: module zips have none that counts, whoever unpacks them must know.
-        let options = SimpleFileOptions::default();
-        zip.start_file(format!("golang.org/toolchain@{module_version}/{name}"), options).map_err(io::Error::other)?;
-        zip.write_all(&file.bytes)?;
-    }
-    zip.finish().map_err(io::Error::other)?;
-    Ok(path)
+        (format!("{prefix}/{name}"), file.bytes.as_slice())
+    })
+}
+
+/// The module hash of an SDK's files: `dirhash.Hash1` of `golang.org/x/mod`, written down here once more.
+#[must_use]
+pub fn h1(files: &[Member], version: &Version, platform: &Platform) -> String {
+    let mut lines: Vec<(String, String)> =
+        in_module(files, version, platform).map(|(name, bytes)| (name, hex(&Sha256::digest(bytes)))).collect();
+    lines.sort();
+    let summary: String = lines.iter().map(|(name, digest)| format!("{digest}  {name}\n")).collect();
+    format!("h1:{}", STANDARD.encode(Sha256::digest(summary)))
+}
+
+fn hex(digest: &[u8]) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Lays an unpacked SDK down as `goroot`, as another manager might have left it.

@@ -4,6 +4,7 @@
 pub mod fake;
 pub mod home;
 pub mod http;
+pub mod log;
 pub mod mirror;
 pub mod source;
 pub mod wheels;

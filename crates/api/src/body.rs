@@ -153,6 +153,18 @@ pub struct Decision {
     /// `all` or `installed`: the launchers appended to PATH.
     #[serde(default)]
     pub launchers: String,
+    /// What proves the release, when it is installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<SdkProof>,
+}
+
+/// What proves an installed SDK.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SdkProof {
+    /// `log`, `sha256`, `none` or `contradicted`.
+    pub kind: String,
+    /// One line about it.
+    pub note: String,
 }
 
 /// Where a wish came from.
@@ -250,7 +262,16 @@ impl Decision {
                 Launchers::Installed => "installed",
             }
             .to_owned(),
+            proof: None,
         }
+    }
+
+    /// Adds what proves the release that was chosen, if its SDK is known.
+    #[must_use]
+    pub fn with_proof(mut self, facts: impl Fn(&Version) -> Option<SdkFacts>) -> Decision {
+        let facts = self.version.as_deref().and_then(|version| Version::parse(version).ok()).and_then(|v| facts(&v));
+        self.proof = facts.map(|facts| SdkProof { kind: facts.proof, note: facts.proof_note });
+        self
     }
 }
 
@@ -306,7 +327,7 @@ pub struct Sdk {
     pub platform: String,
     /// Where the archive came from.
     pub source: String,
-    /// `log`, `sha256` or `none`.
+    /// `log`, `sha256`, `none` or `contradicted`.
     pub proof: String,
     /// One line about the proof.
     pub proof_note: String,
@@ -407,6 +428,14 @@ pub enum NewJob {
         /// The release.
         version: String,
     },
+    /// Put a fresh SDK in the place of an installed one.
+    Repair {
+        /// The release.
+        version: String,
+        /// The caller's variables: proxies, sources.
+        #[serde(default)]
+        vars: VarsBody,
+    },
 }
 
 /// A running or finished change.
@@ -414,7 +443,7 @@ pub enum NewJob {
 pub struct Job {
     /// Its number.
     pub id: u64,
-    /// `install` or `remove`.
+    /// `install`, `remove` or `repair`.
     pub verb: String,
     /// The release.
     pub version: String,

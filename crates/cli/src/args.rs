@@ -96,6 +96,8 @@ pub(crate) enum Verb {
     Run(Run),
     /// Print shell code that puts a Go first on PATH
     Env(Env),
+    /// Compare installed Go versions with their records, file by file
+    Verify(Verify),
     /// Show how the daemon is, and what it does
     Status(Json),
     /// Start, stop or look at the background daemon
@@ -165,6 +167,23 @@ pub(crate) struct List {
     /// Show the versions that exist, not those that are installed
     #[arg(long)]
     pub(crate) remote: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The versions; none named: all that are installed
+    #[arg(value_name = "SPEC", value_parser = spec)]
+    pub(crate) specs: Vec<Spec>,
+    /// Check the checksum database's proof of each once more, without network
+    #[arg(long)]
+    pub(crate) proof: bool,
+    /// Put a fresh one in the place of each that is damaged
+    #[arg(long)]
+    pub(crate) repair: bool,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

@@ -14,12 +14,13 @@ use govern_core::layout::Layout;
 use govern_core::origin::escaped;
 use govern_core::problem::{Code, Report};
 use govern_core::vars::Vars;
+use govern_core::version::Version;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::background;
-use crate::local::Local;
+use crate::local::{Local, LogCheck};
 use crate::socket::{Socket, is_alive};
 use crate::ui::Ui;
 use crate::world::World;
@@ -165,6 +166,35 @@ impl<'a> Ask<'a> {
             async move { local.install(&wish, move |event| seen(number, event)).await }
         });
         Ok(self.all(jobs.collect()))
+    }
+
+    /// Puts a fresh SDK in the place of a damaged one.
+    pub(crate) fn repair(
+        &self,
+        version: &Version,
+        seen: &(impl Fn(usize, &JobEvent) + Clone + Send + Sync + 'static),
+    ) -> Result<(), Report> {
+        let job = [NewJob::Repair { version: version.toolchain(), vars: (&self.world.vars).into() }];
+        let results = match self.install(&job, seen)?.as_slice() {
+            // A daemon that was started before this govern was installed knows no such job.
+            [Err(report)] if report.code == Code::Usage => {
+                self.ui.note("the daemon is older than this govern: repairing without it");
+                self.install_here(&job, seen)?
+            }
+            results => results.to_vec(),
+        };
+        results.into_iter().try_for_each(|result| result.map(drop))
+    }
+
+    /// Checks the log's proof of an SDK.
+    pub(crate) fn check_log_proof(&self, version: &Version) -> Result<LogCheck, Report> {
+        self.block_on(self.local()?.check_log_proof(version))
+    }
+
+    /// Gets the log's proof of an SDK anew.
+    pub(crate) fn renew_log_proof(&self, version: &Version) -> Result<LogCheck, Report> {
+        self.mine()?;
+        self.block_on(self.local()?.renew_log_proof(version))
     }
 
     /// Removes an SDK.

@@ -14,11 +14,12 @@ use govern_core::layout::Layout;
 use govern_core::link::Link;
 use govern_core::platform::Platform;
 use govern_core::problem::{Code, Report};
+use govern_core::sdk::SdkFacts;
 use govern_core::settings::Settings;
 use govern_core::spec::{LinkName, Spec};
 use govern_core::vars::Vars;
 use govern_core::version::Version;
-use govern_engine::{Decided, Engine, Error, Wish, home};
+use govern_engine::{Decided, Engine, Error, Installed, Wish, home};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::world::World;
@@ -37,6 +38,8 @@ pub(crate) fn write_paths(layout: &Layout) -> Result<(), Report> {
 pub(crate) fn user_home(world: &World) -> Option<PathBuf> {
     home::user_home(&world.vars)
 }
+
+pub(crate) use govern_engine::{Fault, LogCheck, Verified};
 
 /// The engine, for one caller.
 #[derive(Clone)]
@@ -64,7 +67,8 @@ impl Local {
         let args = ask.args.iter().cloned().map(OsString::from).collect();
         let question = Question { tool, args, vars: ask.vars.clone().into() };
         let Decided { decision, dir, .. } = self.decide(&question, &ask.dir.clone().into_path())?;
-        Ok(body::Decision::new(&decision, &question.tool, &dir, |version| self.goroot(version)))
+        let decision = body::Decision::new(&decision, &question.tool, &dir, |version| self.goroot(version));
+        Ok(decision.with_proof(|version| self.facts(version)))
     }
 
     /// The root of a release, installed or not.
@@ -119,8 +123,12 @@ impl Local {
         wish: &NewJob,
         seen: impl Fn(&JobEvent) + Send + Sync + 'static,
     ) -> Result<JobEvent, Report> {
-        let NewJob::Install { spec, at_least, wanted_by, by_repository, vars } = wish else {
-            return Err(Report::new(Code::Failure, "this job installs nothing"));
+        let (spec, at_least, wanted_by, by_repository, vars) = match wish {
+            NewJob::Install { spec, at_least, wanted_by, by_repository, vars } => {
+                (spec, at_least, wanted_by, by_repository, vars)
+            }
+            NewJob::Repair { version, vars } => return self.repair(version, vars.clone().into(), seen).await,
+            NewJob::Remove { .. } => return Err(Report::new(Code::Failure, "this job installs nothing")),
         };
         let usage = |error: &dyn std::error::Error| Report::of(Code::Usage, error);
         let wish = Wish {
@@ -135,12 +143,43 @@ impl Local {
             self.engine.install(&version, &vars, Arc::new(move |event: Event| seen(&event.into()))).await
         };
         let installed = installed.await.map_err(|e: Error| e.report())?;
-        Ok(JobEvent::Done {
-            version: installed.sdk.version.toolchain(),
-            goroot: Some(installed.sdk.goroot.as_path().into()),
-            already: installed.already,
-            freed: None,
-        })
+        Ok(done(&installed))
+    }
+
+    async fn repair(
+        &self,
+        version: &str,
+        vars: Vars,
+        seen: impl Fn(&JobEvent) + Send + Sync + 'static,
+    ) -> Result<JobEvent, Report> {
+        let version = Version::parse(version).map_err(|e| Report::of(Code::Usage, &e))?;
+        let repaired = self.engine.repair(&version, &vars, Arc::new(move |event: Event| seen(&event.into()))).await;
+        Ok(done(&repaired.map_err(|e| e.report())?))
+    }
+
+    /// The versions that have a directory, whole or not, newest first.
+    pub(crate) fn trees(&self) -> Result<Vec<Version>, Report> {
+        self.engine.store().trees().map_err(|e| Error::from(e).report())
+    }
+
+    /// What the record of an SDK says, as far as it can be read.
+    pub(crate) fn facts(&self, version: &Version) -> Option<SdkFacts> {
+        self.engine.store().facts(version).ok()
+    }
+
+    /// Compares an SDK with its record.
+    pub(crate) fn verify(&self, version: &Version, read: &(dyn Fn(u64) + Sync)) -> Result<Verified, Report> {
+        self.engine.verify(version, read).map_err(|e| e.report())
+    }
+
+    /// Checks the log's proof of an SDK.
+    pub(crate) async fn check_log_proof(&self, version: &Version) -> Result<LogCheck, Report> {
+        self.engine.check_log_proof(version, &self.vars).await.map_err(|e| e.report())
+    }
+
+    /// Gets the log's proof of an SDK anew.
+    pub(crate) async fn renew_log_proof(&self, version: &Version) -> Result<LogCheck, Report> {
+        self.engine.renew_log_proof(version, &self.vars).await.map_err(|e| e.report())
     }
 
     /// Removes an SDK.
@@ -199,5 +238,14 @@ impl Local {
     /// Brings the launchers in step with the shim, the SDKs and the known releases.
     pub(crate) fn sync_launchers(&self) -> Result<(), Report> {
         self.engine.sync_launchers().map_err(|e| e.report())
+    }
+}
+
+fn done(installed: &Installed) -> JobEvent {
+    JobEvent::Done {
+        version: installed.sdk.version.toolchain(),
+        goroot: Some(installed.sdk.goroot.as_path().into()),
+        already: installed.already,
+        freed: None,
     }
 }

@@ -13,6 +13,7 @@ mod service;
 mod setup;
 pub(crate) mod shim;
 mod status;
+mod verify;
 
 use std::ffi::OsString;
 
@@ -66,6 +67,7 @@ pub(crate) fn obey(session: &Session<'_>, verb: &Verb) -> Result<Exit, Report> {
         Verb::Explain(args) => explain::explain(session, args),
         Verb::Run(args) => run::run(session, args),
         Verb::Env(args) => run::env(session, args),
+        Verb::Verify(args) => verify::verify(session, args),
         Verb::Status(args) => status::status(session, args),
         Verb::Daemon(args) => daemon::daemon(session, args),
         Verb::Projects(args) => status::projects(session, args),

@@ -132,7 +132,8 @@ async fn decision(State(context): Shared, Json(ask): Json<body::Ask>) -> Result<
     let engine = context.changes.engine.clone();
     let decide = move || {
         let decided = engine.decide(&question, &dir).map_err(|e| of_engine(&e))?;
-        Ok(body::Decision::new(&decided.decision, &tool, &decided.dir, |version| engine.goroot(version)))
+        let decision = body::Decision::new(&decided.decision, &tool, &decided.dir, |version| engine.goroot(version));
+        Ok(decision.with_proof(|version| engine.store().facts(version).ok()))
     };
     Ok(Json(blocking(decide).await?))
 }
@@ -200,6 +201,10 @@ async fn start(State(context): Shared, Json(new): Json<NewJob>) -> Result<Json<b
         NewJob::Remove { version } => {
             let version = Version::parse(&version).map_err(|e| usage(&e))?;
             context.changes.remove(&version)?
+        }
+        NewJob::Repair { version, vars } => {
+            let version = Version::parse(&version).map_err(|e| usage(&e))?;
+            context.changes.repair(&version, vars.into())?
         }
     };
     Ok(Json(body::Job { joined: started.joined, ..started.job.body() }))

@@ -1,19 +1,25 @@
 //! The engine's verbs as jobs, for the API and for the watcher. Tells the index what a job has changed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use govern_api::body::JobEvent;
 use govern_core::decide::{Install, Kind, Question, Target, Tool};
 use govern_core::spec::Spec;
 use govern_core::vars::Vars;
 use govern_core::version::Version;
-use govern_engine::{Engine, Wish};
+use govern_engine::{Engine, Later, Wish};
 use tokio::task;
+use tokio::time::{self, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
 
 use crate::answered::Answered;
 use crate::fault::{Fault, bug, of_engine};
 use crate::index::Index;
 use crate::jobs::{Jobs, Started, Verb};
+
+/// How often the log is asked for proofs that are missing. Without any it is not asked.
+const LOOK_UP: Duration = Duration::from_secs(3600);
 
 /// Starts changes.
 #[derive(Clone, Debug)]
@@ -62,6 +68,58 @@ impl Changes {
             let version = unwanted.toolchain();
             Ok(JobEvent::Done { version, goroot: None, already: false, freed: Some(removed.bytes) })
         })
+    }
+
+    /// Puts a fresh SDK in the place of a damaged one, or joins whoever does.
+    pub(crate) fn repair(&self, version: &Version, vars: Vars) -> Result<Started, Fault> {
+        let (engine, index, damaged) = (self.engine.clone(), self.index.clone(), version.clone());
+        self.jobs.start(Verb::Repair, version, |job| async move {
+            let repaired = engine.repair(&damaged, &vars, job).await.map_err(|error| of_engine(&error))?;
+            index.rescan();
+            Ok(JobEvent::Done {
+                version: repaired.sdk.version.toolchain(),
+                goroot: Some(repaired.sdk.goroot.as_path().into()),
+                already: repaired.already,
+                freed: None,
+            })
+        })
+    }
+
+    /// Looks up in the log what could not be looked up before, now and every so often, until `stop`.
+    pub(crate) async fn prove_later(self, stop: CancellationToken) {
+        let mut again = time::interval(LOOK_UP);
+        again.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let look_up = async {
+            loop {
+                again.tick().await;
+                self.prove_now().await;
+            }
+        };
+        stop.run_until_cancelled(look_up).await;
+    }
+
+    async fn prove_now(&self) {
+        let results = match self.engine.prove_later(&self.vars).await {
+            Ok(results) => results,
+            Err(error) => return tracing::warn!(%error, "proofs are not looked up"),
+        };
+        let mut has_changed = false;
+        for (version, later) in results {
+            match later {
+                Later::Proven => tracing::info!(%version, "proven by the log"),
+                Later::Contradicted(contradiction) => {
+                    tracing::warn!(%version, contradiction, "the log contradicts an installed sdk");
+                }
+                Later::Waits(reason) => {
+                    tracing::info!(%version, reason, "not yet proven by the log");
+                    continue;
+                }
+            }
+            has_changed = true;
+        }
+        if has_changed {
+            self.index.rescan();
+        }
     }
 
     /// Decides anew where a pin may have changed, and installs what it wishes for, if it would be installed on the

@@ -70,6 +70,8 @@ pub(crate) struct Daemon {
     /// Hands the API a new listener.
     api_listener: watch::Sender<Arc<UnixListener>>,
     api_task: JoinHandle<anyhow::Result<()>>,
+    /// Looks up missing proofs. Ends with `stop`.
+    prover: JoinHandle<()>,
     drain: Duration,
 }
 
@@ -100,11 +102,12 @@ impl Daemon {
         let responder: Responder = Box::new(move |frame, buffer| answer(&engine, frame, buffer));
         let shims =
             ShimLane::start(shim_listener, DEADLINE, responder, Box::new(move |answered| notes.take(answered)))?;
+        let prover = tokio::spawn(changes.clone().prove_later(stop.clone()));
         let context = Arc::new(Context { changes, index, watcher, shims, started: Instant::now(), stop, end });
         let (api_listener, listeners) = watch::channel(Arc::new(api_listener));
         let api_task = tokio::spawn(api::serve(listeners, uid, Arc::clone(&context)));
         tracing::info!(shim = ?shim.path(), api = ?api.path(), index = context.index.state(), "ready");
-        Ok(Some(Daemon { context, cut, claim, runtime, shim, api, api_listener, api_task, drain }))
+        Ok(Some(Daemon { context, cut, claim, runtime, shim, api, api_listener, api_task, prover, drain }))
     }
     /// Cancelled, it makes the daemon drain and end.
     pub(crate) fn stop(&self) -> CancellationToken {
@@ -187,6 +190,8 @@ impl Daemon {
             Ok(Err(error)) => tracing::warn!(%error, "the API had failed"),
             Err(_) => self.api_task.abort(),
         }
+        // Whatever it waits for is asked for again by the next daemon.
+        self.prover.abort();
         let context = Arc::clone(&self.context);
         let parts = move || {
             context.shims.end(ending);

@@ -34,6 +34,8 @@ pub(crate) enum Verb {
     Install,
     /// Removes an SDK.
     Remove,
+    /// Puts a fresh SDK in the place of one.
+    Repair,
 }
 
 impl Verb {
@@ -42,6 +44,7 @@ impl Verb {
         match self {
             Verb::Install => "install",
             Verb::Remove => "remove",
+            Verb::Repair => "repair",
         }
     }
 }

@@ -152,6 +152,14 @@ pub enum Error {
         /// What differs.
         source: Mismatch,
     },
+    /// The proof of an SDK is to be checked, is not kept, and cannot be had.
+    #[error("the log's proof of {} is not kept here and cannot be had now", version.toolchain())]
+    NoLogProof {
+        /// The release.
+        version: Version,
+        /// Why not.
+        reason: String,
+    },
     /// The settings leave nowhere to ask.
     #[error("there is no source to install from: GOPROXY is off and no download site is set")]
     NoSource,
@@ -194,6 +202,7 @@ impl Error {
             Error::UnsafePin { .. } => Code::Policy,
             Error::NoSource => Code::Policy,
             Error::Mismatch { .. } => Code::Integrity,
+            Error::NoLogProof { .. } => Code::Network,
             Error::Source(error) => error.code(),
             Error::Store(StoreError::NotInstalled { .. }) => Code::NoVersion,
             Error::Store(StoreError::Refused { .. } | StoreError::ForeignProof { .. }) => Code::Integrity,
@@ -244,6 +253,7 @@ impl Error {
             Error::Linked { .. } => report.hint("govern list"),
             Error::NoTree { link } => link.refused().unwrap_or(report),
             Error::OwnTree { version } => report.hint(format!("govern pin {version}")),
+            Error::NoLogProof { reason, .. } => report.cause(reason),
             Error::NotInstalled { version } => report.hint(format!("govern install {version}")),
             Error::BelowFloor { .. } | Error::NotForPlatform { .. } => report.hint("govern list --remote"),
             _ => report,

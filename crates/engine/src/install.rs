@@ -37,6 +37,23 @@ impl Engine {
         if let Some(sdk) = self.store().sdk(version) {
             return Ok(Installed { sdk, already: true });
         }
+        self.bring(version, Aim::Install, vars, watch).await
+    }
+
+    /// Puts a fresh SDK in the place of a damaged one, from the first source that has it. Until the new one is proven, and
+    /// whenever that fails, the old one stays as it is; at no moment is there none.
+    ///
+    /// # Errors
+    /// As [`Engine::install`], and when there is nothing in its place.
+    pub async fn repair(&self, version: &Version, vars: &Vars, watch: Arc<dyn Watch>) -> Result<Installed, Error> {
+        watch.event(Event::Resolved { version: version.clone() });
+        if !self.store().trees()?.contains(version) {
+            return Err(Error::NotInstalled { version: version.clone() });
+        }
+        self.bring(version, Aim::Repair, vars, watch).await
+    }
+
+    async fn bring(&self, version: &Version, aim: Aim, vars: &Vars, watch: Arc<dyn Watch>) -> Result<Installed, Error> {
         let settings = self.settings(vars)?;
         let sources = self.sources(&settings, vars)?;
         let mut failures = Vec::new();
@@ -44,7 +61,7 @@ impl Engine {
         let mut left = asked.len();
         for source in asked {
             left -= 1;
-            match self.install_from(&sources, source, version, &settings, &watch).await {
+            match self.install_from(&sources, source, (version, aim), &settings, &watch).await {
                 Ok(installed) => {
                     self.bring_launchers(vars).await;
                     return Ok(installed);
@@ -91,12 +108,12 @@ impl Engine {
         &self,
         sources: &Sources,
         source: &Source,
-        version: &Version,
+        (version, aim): (&Version, Aim),
         settings: &Settings,
         watch: &Arc<dyn Watch>,
     ) -> Result<Installed, Error> {
         let artifact = sources.artifact(source, version, self.platform()).await?;
-        let staging = match self.stage(version, watch).await? {
+        let staging = match self.stage(version, aim, watch).await? {
             Place::Free(staging) => staging,
             Place::Taken(sdk) => return Ok(Installed { sdk, already: true }),
         };
@@ -124,20 +141,47 @@ impl Engine {
             Some(vendor) => format!("{vendor} {}", artifact.url),
             None => artifact.url.clone(),
         };
-        let sdk = blocking(move || Ok(unpacked.prove(proof)?.publish(&from, SystemTime::now())?)).await?;
+        let log_proof = match proof.log() {
+            Some(_) => self.log_proof(sources, version, &proof.evidence().h1).await,
+            None => None,
+        };
+        let publish = move || {
+            let proven = unpacked.prove(proof)?;
+            let proven = match log_proof {
+                Some(text) => proven.with_log_proof(text),
+                None => proven,
+            };
+            match aim {
+                Aim::Install => Ok(proven.publish(&from, SystemTime::now())?),
+                Aim::Repair => Ok(proven.replace(&from, SystemTime::now())?),
+            }
+        };
+        let sdk = blocking(publish).await?;
         sources.discard(&artifact);
-        tracing::info!(version = %sdk.version, url = artifact.url, "sdk published");
+        tracing::info!(version = %sdk.version, url = artifact.url, ?aim, "sdk published");
         Ok(Installed { sdk, already: false })
     }
 
+    /// The proof that stands alone, of a record that was just looked up. An SDK is proven without it, and the daemon gets
+    /// it later.
+    async fn log_proof(&self, sources: &Sources, version: &Version, h1: &str) -> Option<String> {
+        match sources.log_proof(version, self.platform()).await {
+            Ok(proven) => proven.filter(|proven| proven.record.h1 == h1).map(|proven| proven.stored),
+            Err(error) => {
+                tracing::warn!(%version, %error, "the log's proof is not kept");
+                None
+            }
+        }
+    }
+
     /// Waits for the version's lock and looks again: another process may have been first.
-    async fn stage(&self, version: &Version, watch: &Arc<dyn Watch>) -> Result<Place, Error> {
+    async fn stage(&self, version: &Version, aim: Aim, watch: &Arc<dyn Watch>) -> Result<Place, Error> {
         let (engine, version, watch) = (self.clone(), version.clone(), Arc::clone(watch));
         blocking(move || {
             let lock = engine.store().lock(&version, watch.as_ref())?;
             match engine.store().sdk(&version) {
-                Some(sdk) => Ok(Place::Taken(sdk)),
-                None => Ok(Place::Free(engine.store().stage(lock, engine.platform())?)),
+                Some(sdk) if aim == Aim::Install => Ok(Place::Taken(sdk)),
+                _ => Ok(Place::Free(engine.store().stage(lock, engine.platform())?)),
             }
         })
         .await
@@ -197,6 +241,15 @@ fn no_build(version: &Version, asked: &[Source], failures: Vec<SourceError>) -> 
             nearest: nearest.unwrap_or_default(),
         },
     }
+}
+
+/// What a fresh SDK is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Aim {
+    /// To be the first in its place.
+    Install,
+    /// To take the place of a damaged one.
+    Repair,
 }
 
 /// Where an install may go on.

@@ -7,12 +7,14 @@ mod error;
 mod fresh;
 pub mod home;
 mod install;
+mod later;
 mod launchers;
 mod links;
 mod look;
 mod memo;
 mod mirror;
 mod release;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,7 +36,9 @@ pub use govern_index as index;
 pub use govern_sources::{Release, Releases};
 pub use govern_store::Archive;
 pub use install::Installed;
+pub use later::Later;
 pub use release::{Published, Wish};
+pub use verify::{Fault, LogCheck, Verified};
 
 use config::Config;
 use fresh::Cached;

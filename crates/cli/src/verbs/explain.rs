@@ -143,6 +143,9 @@ fn rendered(decision: &Decision, foreign: Option<&Path>, launchers: &Path, paint
         items => format!("{title}: {}\n", items.join(", ")),
     };
     let set: Vec<String> = decision.set.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    if let Some(proof) = &decision.proof {
+        text.push_str(&format!("proof: {}, {}\n", proof.kind, escaped_text(&proof.note)));
+    }
     decision.notes.iter().for_each(|note| text.push_str(&format!("note: {}\n", escaped_text(note))));
     text.push_str(&list("sets", &set));
     text.push_str(&list("removes", &decision.unset));
@@ -192,7 +195,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::path::Path;
 
-    use govern_api::body::{Decision, Origin, SCHEMA, Seen};
+    use govern_api::body::{Decision, Origin, SCHEMA, SdkProof, Seen};
     use govern_core::origin;
 
     use super::{not_installed, rendered};
@@ -230,6 +233,7 @@ mod tests {
             set: BTreeMap::from([("GOTOOLCHAIN".to_owned(), "go1.26.8".to_owned())]),
             unset: vec!["GOROOT".to_owned()],
             launchers: "all".to_owned(),
+            proof: Some(SdkProof { kind: "log".to_owned(), note: "record 7 of sum.golang.org".to_owned() }),
         }
     }
 
@@ -247,6 +251,7 @@ go1.26.8   /g/sdks/go1.26.8
   6   go line                    go 1.25.0   /src/shop/go.mod:3        a pin is exact
   7   pin file at home           –
   8   default                    1.27        govern default            a higher rank decides
+proof: log, record 7 of sum.golang.org
 note: the first one counts
 sets: GOTOOLCHAIN=go1.26.8
 removes: GOROOT
@@ -262,6 +267,7 @@ appends to PATH: /g/launchers/all
             version: None,
             goroot: None,
             program: None,
+            proof: None,
             wanted: Some("1.22".to_owned()),
             at_least: Some("1.22.3".to_owned()),
             ..decision()

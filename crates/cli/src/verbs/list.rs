@@ -44,6 +44,10 @@ pub(crate) fn list(session: &Session<'_>, args: &List) -> Result<Exit, Report> {
     wanted.add_projects(&session.ask.projects_if_known(), here.map(|here| here.dir.into_path()).as_deref());
     let tables = [table(&sdks.installed, &wanted), linked_table(&sdks.linked, &wanted)];
     session.ui.answer(&tables.into_iter().filter(|table| !table.is_empty()).collect::<Vec<_>>().join("\n"))?;
+    for sdk in sdks.installed.iter().filter(|sdk| sdk.proof == "contradicted") {
+        session.ui.note(&format!("{} is not what the checksum database says: {}", sdk.version, sdk.proof_note));
+        session.ui.hint(&format!("govern verify --repair {}", sdk.version.trim_start_matches("go")));
+    }
     Ok(exit::OK)
 }
 

@@ -1,6 +1,6 @@
 //! `status` and `projects`: what only a running daemon knows.
 
-use govern_api::body::{Decision, Job, Project, Status};
+use govern_api::body::{Decision, Job, Project, Sdk, Status};
 use govern_core::origin::{escaped, escaped_text};
 use govern_core::problem::Report;
 
@@ -21,6 +21,7 @@ pub(crate) fn status(session: &Session<'_>, args: &Json) -> Result<Exit, Report>
     let sdks = session.ask.sdks()?.installed;
     let total: u64 = sdks.iter().map(|sdk| sdk.size).sum();
     rows.push(row("installed", format!("{}, {}", count(sdks.len(), "version"), size(total))));
+    rows.extend(sdks.iter().filter(|sdk| sdk.proof == "contradicted").map(damage_row));
     let projects = session.ask.projects_if_known();
     let watched = usize::try_from(status.watched).unwrap_or(usize::MAX);
     rows.push(row("projects", format!("{} seen, {} watched", projects.len(), count_of_directories(watched))));
@@ -54,6 +55,11 @@ fn here_row(here: &Decision) -> Vec<String> {
         here.version.clone().or_else(|| here.wanted.as_ref().map(|wanted| format!("{wanted} (not installed)")));
     let version = version.unwrap_or_else(|| "the go on PATH".to_owned());
     row("here", format!("{version}, wanted by {}", here.origin.text))
+}
+
+/// An SDK that the log contradicts.
+fn damage_row(sdk: &Sdk) -> Vec<String> {
+    row("damage", format!("{}: {}", sdk.version, escaped_text(&sdk.proof_note)))
 }
 
 fn job_row(job: &Job) -> Vec<String> {

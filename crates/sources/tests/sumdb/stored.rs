@@ -1,5 +1,4 @@
 //! The proof that stands alone: true for every record of every tree, and worth nothing when any bit of it is another.
-#![expect(clippy::print_stdout, reason = "what was tried is part of the answer")]
 
 use govern_sources::sumdb::claim::{Claim, Wanted};
 use govern_sources::sumdb::{Refusal, Verifier, stored};
