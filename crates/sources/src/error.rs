@@ -33,7 +33,7 @@ pub enum Error {
         url: String,
     },
     /// A source does not answer, or not with what was asked for.
-    #[error("{url} {}", if source.is_wrong_file() { "is not what the release list promises" } else { "does not answer" })]
+    #[error("{url} {}", source.effect())]
     Unreachable {
         /// What was asked for.
         url: String,
@@ -77,6 +77,8 @@ pub enum Error {
         source_name: String,
         /// The platforms that there are, sorted.
         platforms: Vec<Platform>,
+        /// Up to three releases for the platform next to it, newest first.
+        nearest: Vec<Version>,
     },
     /// An archive could be had, but nothing would prove it.
     #[error("nothing would prove {} from {source_name}: {reason}", version.toolchain())]
@@ -288,6 +290,23 @@ pub enum Cause {
 }
 
 impl Cause {
+    /// What it means for what was asked for.
+    fn effect(&self) -> &'static str {
+        match self {
+            Cause::Length { .. } => "is not what the release list promises",
+            Cause::Broken(_) | Cause::Short { .. } => "broke off",
+            // Somebody answers, and with something else.
+            Cause::Status { .. } | Cause::Redirect(_) | Cause::Html | Cause::TooMuch(_) => "is not to be had",
+            Cause::Exposed => "is not asked",
+            Cause::Name { .. }
+            | Cause::Connect { .. }
+            | Cause::Tls { .. }
+            | Cause::Proxy { .. }
+            | Cause::Silence(_)
+            | Cause::Slow(_) => "does not answer",
+        }
+    }
+
     /// The source answers, with a file that is not the one promised. Another source may have the right one.
     fn is_wrong_file(&self) -> bool {
         matches!(self, Cause::Length { .. })

@@ -44,7 +44,7 @@ struct Note {
     sha256: String,
 }
 
-/// An unfinished download. Dropping it leaves it on disk, noted.
+/// An unfinished download. Dropping it leaves it on disk, noted, unless nothing has come.
 pub(crate) struct Part {
     dir: PathBuf,
     name: String,
@@ -177,7 +177,7 @@ impl Part {
         remove(&self.dir, &self.name);
     }
 
-    /// Takes the empty file away where a finished one is used instead.
+    /// Takes the empty file away where a finished one is used instead, which has the note.
     pub(crate) fn leave(mut self) {
         self.noted = self.length;
         if self.length == 0 {
@@ -211,8 +211,13 @@ impl Part {
 
 impl Drop for Part {
     fn drop(&mut self) {
-        if self.noted != self.length
-            && is_at(&self.file, &self.path())
+        if !is_at(&self.file, &self.path()) {
+            return;
+        }
+        if self.length == 0 {
+            // Still locked: whoever waits for it sees that it has gone, and begins another.
+            remove(&self.dir, &self.name);
+        } else if self.noted != self.length
             && let Err(error) = self.write_note()
         {
             debug!(%error, "unfinished download not noted: less of it can be resumed");
