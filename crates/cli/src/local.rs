@@ -142,7 +142,7 @@ impl Local {
             let version = self.engine.resolve(&wish, &vars).await?;
             self.engine.install(&version, &vars, Arc::new(move |event: Event| seen(&event.into()))).await
         };
-        let installed = installed.await.map_err(|e: Error| e.report())?;
+        let installed = installed.await.map_err(|e: Error| e.report_on(&wish))?;
         Ok(done(&installed))
     }
 

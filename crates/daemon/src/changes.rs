@@ -14,7 +14,7 @@ use tokio::time::{self, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::answered::Answered;
-use crate::fault::{Fault, bug, of_engine};
+use crate::fault::{Fault, bug, fault, of_engine};
 use crate::index::Index;
 use crate::jobs::{Jobs, Started, Verb};
 
@@ -37,10 +37,10 @@ pub(crate) struct Changes {
 impl Changes {
     /// Installs the release that a wish means, or joins whoever does.
     pub(crate) async fn install(&self, wish: &Wish, vars: Vars) -> Result<Started, Fault> {
-        let wanted_by = wish.wanted_by.clone();
+        let told = wish.clone();
         let refused = move |error: govern_engine::Error| {
-            let mut fault = of_engine(&error);
-            fault.wanted_by = fault.wanted_by.or(wanted_by);
+            let mut fault = fault(error.report_on(&told));
+            fault.wanted_by = fault.wanted_by.or(told.wanted_by);
             fault
         };
         let version = self.engine.resolve(wish, &vars).await.map_err(refused.clone())?;

@@ -15,6 +15,8 @@ use govern_core::version::Version;
 use govern_sources::Error as SourceError;
 use govern_store::Error as StoreError;
 
+use crate::advice;
+
 /// Why a verb failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -91,6 +93,8 @@ pub enum Error {
         version: Version,
         /// This platform.
         platform: Platform,
+        /// The nearest releases that are, best first.
+        nearest: Vec<Version>,
     },
     /// A repository asks for a release in which a checkout can run its own code.
     #[error("{} is not installed because a repository alone asks for it: {} ({})", version.toolchain(), advisory.what, advisory.id)]
@@ -160,6 +164,14 @@ pub enum Error {
         /// Why not.
         reason: String,
     },
+    /// What came is no archive that can be unpacked.
+    #[error("{url} is no sound archive of a Go SDK")]
+    BadArchive {
+        /// Where it came from.
+        url: String,
+        /// What is wrong with it.
+        source: StoreError,
+    },
     /// The settings leave nowhere to ask.
     #[error("there is no source to install from: GOPROXY is off and no download site is set")]
     NoSource,
@@ -201,7 +213,7 @@ impl Error {
             Error::NotForPlatform { .. } => Code::NoArtifact,
             Error::UnsafePin { .. } => Code::Policy,
             Error::NoSource => Code::Policy,
-            Error::Mismatch { .. } => Code::Integrity,
+            Error::Mismatch { .. } | Error::BadArchive { .. } => Code::Integrity,
             Error::NoLogProof { .. } => Code::Network,
             Error::Source(error) => error.code(),
             Error::Store(StoreError::NotInstalled { .. }) => Code::NoVersion,
@@ -221,6 +233,30 @@ impl Error {
         matches!(self, Error::Store(StoreError::Archive { .. }))
     }
 
+    /// True when one source failed or is not to be believed, and another may well have what is wanted. What comes from
+    /// there has its own proof.
+    pub(crate) fn is_of_one_source(&self) -> bool {
+        match self {
+            Error::Mismatch { .. } | Error::BadArchive { .. } => true,
+            Error::Source(error) => {
+                let is_refused = matches!(error, SourceError::Unproven { .. } | SourceError::TooLong { .. });
+                error.is_unreachable() || error.is_absent() || is_refused
+            }
+            _ => false,
+        }
+    }
+
+    /// True when the one source looked, and has no such thing.
+    pub(crate) fn is_absent(&self) -> bool {
+        if let Error::Source(error) = self { error.is_absent() } else { false }
+    }
+
+    /// The error and its causes in one line, for a place that keeps no chain.
+    pub(crate) fn in_full(&self) -> String {
+        let report = Report::of(self.code(), self);
+        [report.fact].into_iter().chain(report.causes).collect::<Vec<_>>().join(": ")
+    }
+
     /// As a person is told.
     #[must_use]
     pub fn report(&self) -> Report {
@@ -230,13 +266,12 @@ impl Error {
                 Some(origin) => report.wanted_by(origin).hint("govern pin 1.22"),
                 None => report.hint("govern explain"),
             },
-            Error::NoSuchRelease { nearest, .. } => {
+            Error::NoSuchRelease { nearest, .. }
+            | Error::NotForPlatform { nearest, .. }
+            | Error::Source(SourceError::NoPlatform { nearest, .. } | SourceError::NoVersion { nearest, .. }) => {
                 let near = nearest.iter().map(Version::as_str).collect::<Vec<_>>().join(", ");
                 let report = if near.is_empty() { report } else { report.cause(format!("the nearest are {near}")) };
-                match nearest.first() {
-                    Some(first) => report.hint(format!("govern install {first}")).hint("govern list --remote"),
-                    None => report.hint("govern list --remote"),
-                }
+                advice::near(nearest).into_iter().fold(report, Report::hint)
             }
             Error::NoSuchBuild { asked, has_vendors, nearest, .. } => {
                 let report = report.cause(format!("asked: {}", asked.join(", ")));
@@ -255,7 +290,7 @@ impl Error {
             Error::OwnTree { version } => report.hint(format!("govern pin {version}")),
             Error::NoLogProof { reason, .. } => report.cause(reason),
             Error::NotInstalled { version } => report.hint(format!("govern install {version}")),
-            Error::BelowFloor { .. } | Error::NotForPlatform { .. } => report.hint("govern list --remote"),
+            Error::BelowFloor { .. } => report.hint("govern list --remote"),
             _ => report,
         }
     }

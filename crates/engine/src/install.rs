@@ -12,7 +12,7 @@ use govern_core::settings::Settings;
 use govern_core::vars::Vars;
 use govern_core::version::Version;
 use govern_sources::{Error as SourceError, Source, Sources};
-use govern_store::{Staging, Unpacked};
+use govern_store::{Error as StoreError, Staging, Unpacked};
 
 use crate::error::{At, Error};
 use crate::{Engine, blocking};
@@ -66,10 +66,10 @@ impl Engine {
                     self.bring_launchers(vars).await;
                     return Ok(installed);
                 }
-                Err(Error::Source(error)) if error.is_unreachable() || error.is_absent() => {
+                Err(error) if error.is_of_one_source() => {
                     // Of the last one the error itself tells.
                     if left > 0 {
-                        watch.event(Event::Trouble { reason: error.to_string() });
+                        watch.event(Event::Trouble { reason: error.in_full() });
                     }
                     failures.push(error);
                 }
@@ -80,15 +80,17 @@ impl Engine {
             return Err(no_build(version, asked, failures));
         }
         // That somebody looked and has no such release says more than that somebody else did not answer.
-        let absent = failures.iter().any(|failure| failure.is_absent());
-        if absent && let Some(error) = self.unknown_release(version, vars).await {
+        let absent = failures.iter().any(Error::is_absent);
+        let refused = failures.iter().position(|failure| failure.code() == Code::Integrity);
+        if absent
+            && refused.is_none()
+            && let Some(error) = self.unknown_release(version, vars).await
+        {
             return Err(error);
         }
-        let telling = failures.iter().position(|failure| failure.is_absent()).unwrap_or(0);
-        match failures.into_iter().nth(telling) {
-            Some(failure) => Err(Error::Source(failure)),
-            None => Err(Error::NoSource),
-        }
+        // Most of all says that somebody has it, and wrong.
+        let telling = refused.or_else(|| failures.iter().position(Error::is_absent)).unwrap_or(0);
+        Err(failures.into_iter().nth(telling).unwrap_or(Error::NoSource))
     }
 
     /// Gives the new SDK its launchers; the first one also those of all other releases, for which the list is fetched.
@@ -124,7 +126,12 @@ impl Engine {
                 if !matches!(error, Error::Source(_)) || error.code() == Code::Integrity {
                     sources.discard(&artifact);
                 }
-                return Err(error);
+                return Err(match error {
+                    Error::Store(source @ StoreError::Refused { .. }) => {
+                        Error::BadArchive { url: artifact.url, source }
+                    }
+                    error => error,
+                });
             }
         };
         watch.event(Event::Proving);
@@ -225,15 +232,18 @@ impl Engine {
 
 /// Why no source has given a build with a suffix: somebody who has it and did not answer says more than that others
 /// have no such build.
-fn no_build(version: &Version, asked: &[Source], failures: Vec<SourceError>) -> Error {
+fn no_build(version: &Version, asked: &[Source], failures: Vec<Error>) -> Error {
     let nearest = failures.iter().find_map(|failure| match failure {
-        SourceError::NoVersion { nearest, .. } => Some(nearest.clone()),
+        Error::Source(SourceError::NoVersion { nearest, .. }) => Some(nearest.clone()),
         _ => None,
     });
-    let telling =
-        |failure: &SourceError| !matches!(failure, SourceError::NoVersion { .. } | SourceError::Absent { .. });
-    match failures.into_iter().find(telling) {
-        Some(failure) => Error::Source(failure),
+    let refused = failures.iter().position(|failure| failure.code() == Code::Integrity);
+    let is_silent = |failure: &Error| {
+        !matches!(failure, Error::Source(SourceError::NoVersion { .. } | SourceError::Absent { .. }))
+    };
+    let telling = refused.or_else(|| failures.iter().position(is_silent));
+    match telling.and_then(|at| failures.into_iter().nth(at)) {
+        Some(failure) => failure,
         None => Error::NoSuchBuild {
             version: version.clone(),
             asked: asked.iter().map(|source| source.name().to_owned()).collect(),

@@ -1,6 +1,7 @@
 //! The verbs themselves: decide, install, remove. The daemon and the daemonless command line run this same code.
 //! Leaves out HTTP, printing and SQL; the environment and the working directory come in as values.
 
+mod advice;
 mod archives;
 mod config;
 mod error;

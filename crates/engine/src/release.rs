@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use govern_core::goenv::GoEnv;
+use govern_core::platform::Platform;
 use govern_core::safe_floor;
 use govern_core::settings::Settings;
 use govern_core::spec::{LinkName, Spec};
@@ -163,9 +164,10 @@ impl Engine {
             return Ok(version.clone());
         }
         if let Some(version) = spec.pick(releases.all.iter().map(|r| &r.version)) {
-            return Err(Error::NotForPlatform { version: version.clone(), platform: self.platform().clone() });
+            let (platform, nearest) = (self.platform().clone(), nearest(spec, &releases, self.platform()));
+            return Err(Error::NotForPlatform { version: version.clone(), platform, nearest });
         }
-        let nearest = nearest(spec, &releases);
+        let nearest = nearest(spec, &releases, self.platform());
         Err(Error::NoSuchRelease { spec: spec.clone(), nearest, source_name: releases.source })
     }
 
@@ -176,7 +178,7 @@ impl Engine {
             return None;
         }
         let spec = Spec::Exact(version.clone());
-        let nearest = nearest(&spec, &releases);
+        let nearest = nearest(&spec, &releases, self.platform());
         Some(Error::NoSuchRelease { spec, nearest, source_name: releases.source })
     }
 
@@ -218,9 +220,10 @@ fn source_settings(settings: &Settings, vars: &Vars, go_env: &GoEnv) -> sources:
     }
 }
 
-/// The three stable releases that are nearest to a wish nobody can meet.
-fn nearest(spec: &Spec, releases: &Releases) -> Vec<Version> {
-    let stable = || releases.all.iter().filter(|release| release.stable).map(|release| &release.version);
+/// The three stable releases for a platform that are nearest to a wish nobody can meet.
+fn nearest(spec: &Spec, releases: &Releases, platform: &Platform) -> Vec<Version> {
+    let is_good = |release: &&Release| release.stable && release.is_for(platform);
+    let stable = || releases.all.iter().filter(is_good).map(|release| &release.version);
     let wanted = match spec {
         Spec::Exact(version) => version.family().map(|(_, minor)| (minor, version.patch())),
         Spec::Family(_, minor) => Some((*minor, None)),

@@ -127,13 +127,14 @@ impl Lists {
         let source_name = source.name.clone();
         match listing.find(version) {
             None => {
-                let (version, nearest) = (version.clone(), listing.nearest(version));
+                let (version, nearest) = (version.clone(), listing.nearest(version, |_| true));
                 Err(Error::NoVersion { version, source_name, nearest })
             }
             Some(release) if !release.is_for(platform) => {
                 let (version, platform) = (version.clone(), platform.clone());
                 let platforms = release.platforms().cloned().collect();
-                Err(Error::NoPlatform { version, platform, source_name, platforms })
+                let nearest = listing.nearest(&version, |release| release.is_for(&platform));
+                Err(Error::NoPlatform { version, platform, source_name, platforms, nearest })
             }
             Some(release) => Ok(release.clone()),
         }

@@ -63,11 +63,13 @@ impl Listing {
         self.releases.iter().find(|release| release.version == *version)
     }
 
-    /// Up to three releases next to one that is not there, newest first.
-    pub(crate) fn nearest(&self, version: &Version) -> Vec<Version> {
-        let older = self.releases.partition_point(|release| release.version > *version);
-        let start = older.saturating_sub(2).min(self.releases.len().saturating_sub(3));
-        self.releases.iter().skip(start).take(3).map(|release| release.version.clone()).collect()
+    /// Up to three releases of a kind next to one that is not there, newest first.
+    pub(crate) fn nearest(&self, version: &Version, is_wanted: impl Fn(&Release) -> bool) -> Vec<Version> {
+        let wanted: Vec<&Version> =
+            self.releases.iter().filter(|release| is_wanted(release)).map(|release| &release.version).collect();
+        let older = wanted.partition_point(|other| *other > version);
+        let start = older.saturating_sub(2).min(wanted.len().saturating_sub(3));
+        wanted.into_iter().skip(start).take(3).cloned().collect()
     }
 }
 
@@ -225,7 +227,7 @@ mod tests {
     fn the_releases_next_to_a_missing_one_are_named() {
         let listing = listing(&["1.22.4", "1.22.3", "1.21.9", "1.21.8", "1.20"]);
         let check = |version: &str, expect: [&str; 3]| {
-            let nearest = listing.nearest(&Version::parse(version).unwrap());
+            let nearest = listing.nearest(&Version::parse(version).unwrap(), |_| true);
             assert_eq!(nearest.iter().map(Version::as_str).collect::<Vec<_>>(), expect, "{version}");
         };
         check("1.30.0", ["1.22.4", "1.22.3", "1.21.9"]);
