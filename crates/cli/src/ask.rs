@@ -38,6 +38,9 @@ const AGAIN: Duration = Duration::from_millis(400);
 /// How often it is asked meanwhile.
 const STEP: Duration = Duration::from_millis(20);
 
+/// How many installs work at a time where no daemon does it: as many as in the daemon.
+const AT_WORK: usize = 4;
+
 /// How long a daemon may take to end: it finishes its installs first.
 const END: Duration = Duration::from_secs(30);
 
@@ -146,7 +149,8 @@ impl<'a> Ask<'a> {
             let (daemon, seen) = (daemon.clone(), seen.clone());
             async move { by_daemon(&daemon, &wish, |event| seen(number, event)).await }
         });
-        let results = self.all(jobs.collect());
+        // The daemon knows how many it works on at a time.
+        let results = self.all(jobs.collect(), usize::MAX);
         let is_lost = |result: &Result<JobEvent, Error>| result.as_ref().is_err_and(Error::is_unreachable);
         if results.iter().any(is_lost) {
             self.ui.note("the daemon ended meanwhile: going on without it");
@@ -165,7 +169,7 @@ impl<'a> Ask<'a> {
             let (local, seen) = (local.clone(), seen.clone());
             async move { local.install(&wish, move |event| seen(number, event)).await }
         });
-        Ok(self.all(jobs.collect()))
+        Ok(self.all(jobs.collect(), AT_WORK))
     }
 
     /// Puts a fresh SDK in the place of a damaged one.
@@ -401,8 +405,8 @@ impl<'a> Ask<'a> {
         self.runtime().block_on(future)
     }
 
-    /// Runs all at once; the results in the order of the tasks.
-    fn all<T, E, F>(&self, tasks: Vec<F>) -> Vec<Result<T, E>>
+    /// Runs all, so many at a time; the results in the order of the tasks.
+    fn all<T, E, F>(&self, tasks: Vec<F>, at_a_time: usize) -> Vec<Result<T, E>>
     where
         T: Send + 'static,
         E: Send + 'static,
@@ -411,10 +415,13 @@ impl<'a> Ask<'a> {
         self.block_on(async {
             let mut running = JoinSet::new();
             let mut results: Vec<Option<Result<T, E>>> = tasks.iter().map(|_| None).collect();
-            for (number, task) in tasks.into_iter().enumerate() {
-                running.spawn(async move { (number, task.await) });
-            }
-            while let Some(done) = running.join_next().await {
+            let mut waiting = tasks.into_iter().enumerate();
+            loop {
+                let room = at_a_time.saturating_sub(running.len());
+                for (number, task) in waiting.by_ref().take(room) {
+                    running.spawn(async move { (number, task.await) });
+                }
+                let Some(done) = running.join_next().await else { break };
                 let (number, result) = done.unwrap_or_else(|e| std::panic::resume_unwind(e.into_panic()));
                 results[number] = Some(result);
             }
