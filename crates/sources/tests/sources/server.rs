@@ -73,6 +73,11 @@ impl Answer {
         self
     }
 
+    /// True for the answer to a range.
+    pub(crate) fn is_partial(&self) -> bool {
+        self.status == 206
+    }
+
     pub(crate) fn then(mut self, then: Then) -> Answer {
         self.then = then;
         self
