@@ -5,7 +5,6 @@ use std::path::Path;
 
 use govern_core::problem::Report;
 use govern_core::spec::Spec;
-use govern_core::version::Version;
 use govern_sources::{Cause, DEFAULT_DL_URL, Error as SourceError, sumdb};
 use govern_store::Error as StoreError;
 
@@ -51,7 +50,8 @@ fn of_source(error: &SourceError, again: &str, from: impl Fn(&str) -> String) ->
         SourceError::Offline { .. } => vec![format!("GOVERN_OFFLINE=0 {again}")],
         SourceError::Absent { .. } => vec!["govern list --remote".to_owned()],
         SourceError::BadList { url, .. } => vec![shown(url), from(DEFAULT_DL_URL)],
-        SourceError::NoVersion { nearest, .. } | SourceError::NoPlatform { nearest, .. } => near(nearest),
+        // The nearest were named already.
+        SourceError::NoVersion { .. } | SourceError::NoPlatform { .. } => Vec::new(),
         SourceError::Unproven { .. } => vec![format!("{OWN_DATABASE} {again}")],
         SourceError::LogOutOfReach { .. } => vec![again.to_owned(), format!("{OWN_DATABASE} {again}")],
         SourceError::Log { source, .. } => match &**source {
@@ -119,11 +119,6 @@ fn shown(url: &str) -> String {
     } else {
         format!("curl -s {url} | head -c 500")
     }
-}
-
-pub(crate) fn near(nearest: &[Version]) -> Vec<String> {
-    let first = nearest.first().map(|version| format!("govern install {version}"));
-    first.into_iter().chain(["govern list --remote".to_owned()]).collect()
 }
 
 /// A wish as it is pasted behind `govern install`.

@@ -15,8 +15,6 @@ use govern_core::version::Version;
 use govern_sources::Error as SourceError;
 use govern_store::Error as StoreError;
 
-use crate::advice;
-
 /// Why a verb failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -170,7 +168,7 @@ pub enum Error {
         /// Where it came from.
         url: String,
         /// What is wrong with it.
-        source: StoreError,
+        source: Box<StoreError>,
     },
     /// The settings leave nowhere to ask.
     #[error("there is no source to install from: GOPROXY is off and no download site is set")]
@@ -268,11 +266,8 @@ impl Error {
             },
             Error::NoSuchRelease { nearest, .. }
             | Error::NotForPlatform { nearest, .. }
-            | Error::Source(SourceError::NoPlatform { nearest, .. } | SourceError::NoVersion { nearest, .. }) => {
-                let near = nearest.iter().map(Version::as_str).collect::<Vec<_>>().join(", ");
-                let report = if near.is_empty() { report } else { report.cause(format!("the nearest are {near}")) };
-                advice::near(nearest).into_iter().fold(report, Report::hint)
-            }
+            | Error::Source(SourceError::NoVersion { nearest, .. }) => with_nearest(report, nearest),
+            Error::Source(SourceError::NoPlatform { nearest, .. }) => with_nearest(report, nearest),
             Error::NoSuchBuild { asked, has_vendors, nearest, .. } => {
                 let report = report.cause(format!("asked: {}", asked.join(", ")));
                 let undeclared = "a build with a suffix comes from a [[vendor]] in config.toml, and there is none";
@@ -294,4 +289,12 @@ impl Error {
             _ => report,
         }
     }
+}
+
+/// Adds the releases that may be meant instead.
+fn with_nearest(report: Report, nearest: &[Version]) -> Report {
+    let near = nearest.iter().map(Version::as_str).collect::<Vec<_>>().join(", ");
+    let report = if near.is_empty() { report } else { report.cause(format!("the nearest are {near}")) };
+    let first = nearest.first().map(|version| format!("govern install {version}"));
+    first.into_iter().chain(["govern list --remote".to_owned()]).fold(report, Report::hint)
 }

@@ -128,7 +128,7 @@ impl Engine {
                 }
                 return Err(match error {
                     Error::Store(source @ StoreError::Refused { .. }) => {
-                        Error::BadArchive { url: artifact.url, source }
+                        Error::BadArchive { url: artifact.url, source: Box::new(source) }
                     }
                     error => error,
                 });
@@ -218,7 +218,11 @@ impl Engine {
                         download.finish().await?;
                         Err(error)
                     }
-                    Err(error) => Err(error),
+                    Err(error) => {
+                        // It is deleted next: nothing may be written to it any more.
+                        download.give_up().await;
+                        Err(error)
+                    }
                 }
             }
             Format::ModuleZip => {

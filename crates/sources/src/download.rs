@@ -147,7 +147,7 @@ impl Read for Reader {
     }
 }
 
-/// A running download. Dropping it stops it and leaves what has come for the next one.
+/// A running download. Dropping it stops it soon, and leaves what has come for the next one.
 pub struct Download {
     pub(crate) shared: Arc<Shared>,
     pub(crate) url: String,
@@ -181,6 +181,12 @@ impl Download {
     #[must_use]
     pub fn size(&self) -> Option<u64> {
         self.size
+    }
+
+    /// Stops it, and waits until nothing is written any more. What has come is left for the next one.
+    pub async fn give_up(self) {
+        drop(self.alive);
+        let _ = self.job.await;
     }
 
     /// Waits for the end: the file on disk, complete and not yet proven.

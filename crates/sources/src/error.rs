@@ -76,9 +76,9 @@ pub enum Error {
         /// The source.
         source_name: String,
         /// The platforms that there are, sorted.
-        platforms: Vec<Platform>,
+        platforms: Box<[Platform]>,
         /// Up to three releases for the platform next to it, newest first.
-        nearest: Vec<Version>,
+        nearest: Box<[Version]>,
     },
     /// An archive could be had, but nothing would prove it.
     #[error("nothing would prove {} from {source_name}: {reason}", version.toolchain())]

@@ -133,7 +133,7 @@ impl Lists {
             Some(release) if !release.is_for(platform) => {
                 let (version, platform) = (version.clone(), platform.clone());
                 let platforms = release.platforms().cloned().collect();
-                let nearest = listing.nearest(&version, |release| release.is_for(&platform));
+                let nearest = listing.nearest(&version, |release| release.is_for(&platform)).into();
                 Err(Error::NoPlatform { version, platform, source_name, platforms, nearest })
             }
             Some(release) => Ok(release.clone()),
