@@ -4,6 +4,8 @@
 //!
 //! Where many shapes of one fault matter more than the message, the crate that meets it first has them:
 //! `crates/sources/tests/sources` (75–85, 91), `crates/store/tests/store` (87–89), `crates/sources/tests/sumdb` (90).
+//!
+//! Longer than other files, so that all faults stand in one table.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
