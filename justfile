@@ -27,6 +27,10 @@ fmt:
 e2e:
     .ci/real-sdks
 
+# every fuzz target for so many seconds, or those that are named
+fuzz SECONDS="60" *TARGETS:
+    .ci/fuzz {{ SECONDS }} {{ TARGETS }}
+
 # type-check and lint for macOS, from Debian
 macos:
     .ci/macos

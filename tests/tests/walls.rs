@@ -115,7 +115,8 @@ impl Tree {
                 let entry = entry.unwrap();
                 let child = format!("{name}/{}", entry.file_name().into_string().unwrap());
                 // What cargo-fuzz and mdbook make.
-                if !matches!(child.as_str(), "tests/fuzz/target" | "tests/fuzz/corpus" | "docs/book") {
+                let made = ["tests/fuzz/artifacts", "tests/fuzz/corpus", "tests/fuzz/target", "docs/book"];
+                if !made.contains(&child.as_str()) {
                     self.add(&entry.path(), child);
                 }
             }

@@ -10,6 +10,8 @@ mod client;
 mod download;
 mod egress;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod goproxy;
 mod http;
 mod listing;
