@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
-use govern_core::decide::{self, Kind, Launchers, Target, Tool};
+use govern_core::decide::{self, Kind, Launchers, Step, Target, Tool};
 use govern_core::event::Event;
 use govern_core::link;
 use govern_core::origin;
@@ -156,6 +156,9 @@ pub struct Decision {
     /// What proves the release, when it is installed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof: Option<SdkProof>,
+    /// What following the decision leads to.
+    #[serde(default)]
+    pub next: Vec<Next>,
 }
 
 /// What proves an installed SDK.
@@ -165,6 +168,32 @@ pub struct SdkProof {
     pub kind: String,
     /// One line about it.
     pub note: String,
+}
+
+/// One thing that happens once a decision is followed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Next {
+    /// `install`, `run`, `switch`, `download`, `refuse` or `note`.
+    pub step: String,
+    /// As a person is told.
+    pub text: String,
+    /// Whose doing it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+impl From<&decide::Next> for Next {
+    fn from(next: &decide::Next) -> Next {
+        let step = match next.step {
+            Step::Install => "install",
+            Step::Run => "run",
+            Step::Switch => "switch",
+            Step::Download => "download",
+            Step::Refuse => "refuse",
+            Step::Note => "note",
+        };
+        Next { step: step.to_owned(), text: next.text.clone(), origin: next.origin.as_ref().map(Origin::from) }
+    }
 }
 
 /// Where a wish came from.
@@ -263,6 +292,7 @@ impl Decision {
             }
             .to_owned(),
             proof: None,
+            next: Vec::new(),
         }
     }
 
@@ -578,6 +608,9 @@ pub struct Project {
     pub last_used: u64,
     /// How often it asked.
     pub count: u64,
+    /// The directory is not there any more, as far as whoever shows this could see.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gone: bool,
 }
 
 /// How the daemon is.

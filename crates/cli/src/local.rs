@@ -66,9 +66,11 @@ impl Local {
         let tool = body::tool(&ask.tool).map_err(|e| Report::of(Code::Usage, &e))?;
         let args = ask.args.iter().cloned().map(OsString::from).collect();
         let question = Question { tool, args, vars: ask.vars.clone().into() };
-        let Decided { decision, dir, .. } = self.decide(&question, &ask.dir.clone().into_path())?;
-        let decision = body::Decision::new(&decision, &question.tool, &dir, |version| self.goroot(version));
-        Ok(decision.with_proof(|version| self.facts(version)))
+        let explained = self.engine.explain(&question, &ask.dir.clone().into_path());
+        let (Decided { decision, dir, .. }, next) = explained.map_err(|e| e.report())?;
+        let body = body::Decision::new(&decision, &question.tool, &dir, |version| self.goroot(version));
+        let body = body.with_proof(|version| self.facts(version));
+        Ok(body::Decision { next: next.iter().map(Into::into).collect(), ..body })
     }
 
     /// The root of a release, installed or not.

@@ -3,6 +3,7 @@
 
 mod edits;
 mod floor;
+mod next;
 mod wishes;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ use crate::vars::Vars;
 use crate::version::Version;
 
 pub use edits::{Edits, Launchers, MAX_DEPTH};
+pub use next::{Next, Step, next};
 
 /// The program that somebody called.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +71,8 @@ pub struct Surroundings {
     pub links: Vec<Link>,
     /// The file that `go env -w` writes.
     pub go_env: GoEnv,
+    /// Where that file is.
+    pub go_env_file: Option<PathBuf>,
     /// What was passed over, and why: sockets named `.go-version`, files beyond the size limit.
     pub passed_over: Vec<String>,
 }

@@ -6,18 +6,18 @@ use std::path::PathBuf;
 
 use crate::vars::Vars;
 
-/// The settings in a `go/env` file.
+/// The settings in a `go/env` file, each with the number of its line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct GoEnv(BTreeMap<String, String>);
+pub struct GoEnv(BTreeMap<String, (usize, String)>);
 
 impl GoEnv {
     /// Reads the file's text: `KEY=value` lines, nothing trimmed, the last of several wins.
     #[must_use]
     pub fn parse(text: &[u8]) -> GoEnv {
-        let pairs = text.split(|b| *b == b'\n').filter_map(|line| {
+        let pairs = text.split(|b| *b == b'\n').enumerate().filter_map(|(at_line, line)| {
             let at = line.iter().position(|b| *b == b'=')?;
             let (key, value) = (std::str::from_utf8(&line[..at]).ok()?, std::str::from_utf8(&line[at + 1..]).ok()?);
-            key.starts_with(|c: char| c.is_ascii_uppercase()).then(|| (key.to_owned(), value.to_owned()))
+            key.starts_with(|c: char| c.is_ascii_uppercase()).then(|| (key.to_owned(), (at_line + 1, value.to_owned())))
         });
         GoEnv(pairs.collect())
     }
@@ -25,7 +25,13 @@ impl GoEnv {
     /// The line's value, empty or not.
     #[must_use]
     pub fn line(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str)
+        self.0.get(key).map(|(_, value)| value.as_str())
+    }
+
+    /// The number of the line that counts, from 1.
+    #[must_use]
+    pub fn line_number(&self, key: &str) -> Option<usize> {
+        self.0.get(key).map(|(number, _)| *number)
     }
 
     /// What cmd/go takes for `key`: the environment when it is not empty, else this file. `$GOROOT/go.env` comes
@@ -68,6 +74,7 @@ mod tests {
         assert_eq!(env.line("lower"), None);
         assert_eq!(env.line("KEY "), Some(" v"));
         assert_eq!(env.line("GOPROXY"), Some("b"));
+        assert_eq!((env.line_number("GOPROXY"), env.line_number("lower")), (Some(6), None));
         assert_eq!(env.effective(&Vars::default(), "GOFLAGS"), None);
     }
 

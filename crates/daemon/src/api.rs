@@ -131,9 +131,10 @@ async fn decision(State(context): Shared, Json(ask): Json<body::Ask>) -> Result<
     let question = Question { tool: tool.clone(), args, vars: Vars::from(ask.vars) };
     let engine = context.changes.engine.clone();
     let decide = move || {
-        let decided = engine.decide(&question, &dir).map_err(|e| of_engine(&e))?;
-        let decision = body::Decision::new(&decided.decision, &tool, &decided.dir, |version| engine.goroot(version));
-        Ok(decision.with_proof(|version| engine.store().facts(version).ok()))
+        let (decided, next) = engine.explain(&question, &dir).map_err(|e| of_engine(&e))?;
+        let body = body::Decision::new(&decided.decision, &tool, &decided.dir, |version| engine.goroot(version));
+        let body = body.with_proof(|version| engine.store().facts(version).ok());
+        Ok(body::Decision { next: next.iter().map(Into::into).collect(), ..body })
     };
     Ok(Json(blocking(decide).await?))
 }
@@ -182,6 +183,7 @@ async fn projects(State(context): Shared) -> Result<Json<body::Projects>, Refuse
         kind: project.kind,
         last_used: project.last_use,
         count: project.count,
+        gone: false,
     });
     Ok(Json(body::Projects { schema: SCHEMA, projects: projects.collect() }))
 }

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use govern_core::decide::{self, Decision, Question, Surroundings};
+use govern_core::decide::{self, Decision, Launchers, Next, Question, Surroundings};
 use govern_core::layout::Layout;
 use govern_core::link::Link;
 use govern_core::platform::Platform;
@@ -144,6 +144,23 @@ impl Engine {
         pin_dirs.extend(around.module_file.as_ref().and_then(|file| file.path.parent()).map(Path::to_owned));
         pin_dirs.dedup();
         Ok(Decided { decision, dir, pin_dirs })
+    }
+
+    /// Decides, and says what following the decision leads to.
+    ///
+    /// # Errors
+    /// As [`Engine::decide`].
+    pub fn explain(&self, question: &Question, cwd: &Path) -> Result<(Decided, Vec<Next>), Error> {
+        let decided = self.decide(question, cwd)?;
+        let around = look::around(&decided.dir, &question.vars, self.layout(), &self.inner.platform.os)?;
+        let launchers = match decided.decision.edits.launchers {
+            Launchers::All => self.layout().launchers_all(),
+            Launchers::Installed => self.layout().launchers_installed(),
+        };
+        let has_launcher = |name: &str| launchers.join(name).exists();
+        let settings = self.settings(&question.vars)?;
+        let next = decide::next(question, &around, &self.installed()?, &settings, &decided.decision, has_launcher);
+        Ok((decided, next))
     }
 
     /// The root of a release, installed or not.

@@ -38,6 +38,7 @@ pub(crate) fn around(dir: &Path, vars: &Vars, layout: &Layout, os: &str) -> Resu
     let mut around = Surroundings { home: crate::home::user_home(vars), ..Surroundings::default() };
     let mut passed_over = Vec::new();
     around.go_env = read_go_env(vars, os, &mut passed_over)?;
+    around.go_env_file = goenv::user_file(vars, os);
     for dir in levels(dir) {
         let mut entries = |name: &str, parse: fn(&[u8]) -> Vec<pinfile::Entry>| {
             Ok::<_, Error>(read(&dir.join(name), &mut passed_over)?.map(|text| parse(&text)).unwrap_or_default())

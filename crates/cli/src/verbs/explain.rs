@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use govern_api::body::{Decision, OsText, Seen};
+use govern_api::body::{Decision, Next, OsText, Seen};
 use govern_core::link;
 use govern_core::origin::{escaped, escaped_text};
 use govern_core::problem::{Code, Report};
@@ -150,7 +150,17 @@ fn rendered(decision: &Decision, foreign: Option<&Path>, launchers: &Path, paint
     text.push_str(&list("sets", &set));
     text.push_str(&list("removes", &decision.unset));
     text.push_str(&list("appends to PATH", &[escaped(launchers)]));
+    decision.next.iter().for_each(|next| text.push_str(&format!("next: {}\n", told(next))));
     text
+}
+
+/// What happens next. What merely runs does so because of what is marked above.
+fn told(next: &Next) -> String {
+    let text = escaped_text(&next.text);
+    match next.origin.as_ref().filter(|_| !matches!(next.step.as_str(), "run" | "install")) {
+        Some(origin) => format!("{text} ({})", origin.text),
+        None => text,
+    }
 }
 
 const DECIDES: &str = "← decides";
@@ -195,7 +205,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::path::Path;
 
-    use govern_api::body::{Decision, Origin, SCHEMA, SdkProof, Seen};
+    use govern_api::body::{Decision, Next, Origin, SCHEMA, SdkProof, Seen};
     use govern_core::origin;
 
     use super::{not_installed, rendered};
@@ -234,7 +244,15 @@ mod tests {
             unset: vec!["GOROOT".to_owned()],
             launchers: "all".to_owned(),
             proof: Some(SdkProof { kind: "log".to_owned(), note: "record 7 of sum.golang.org".to_owned() }),
+            next: vec![
+                next("run", "go1.26.8 runs", Some(file("/src/shop/.go-version", 1))),
+                next("refuse", "go.mod requires go >= 1.27.0", Some(file("/src/shop/go.mod", 3))),
+            ],
         }
+    }
+
+    fn next(step: &str, text: &str, origin: Option<Origin>) -> Next {
+        Next { step: step.to_owned(), text: text.to_owned(), origin }
     }
 
     #[test]
@@ -256,6 +274,8 @@ note: the first one counts
 sets: GOTOOLCHAIN=go1.26.8
 removes: GOROOT
 appends to PATH: /g/launchers/all
+next: go1.26.8 runs
+next: go.mod requires go >= 1.27.0 (/src/shop/go.mod:3)
 ";
         assert_eq!(text, expect);
     }

@@ -22,6 +22,7 @@ use crate::version::Version;
 mod edits;
 mod floors;
 mod links;
+mod next;
 mod pins;
 mod ranks;
 
@@ -149,13 +150,18 @@ impl World {
             overrides: self.overrides.clone(),
             links: Vec::new(),
             go_env: GoEnv::parse(self.go_env.as_bytes()),
+            go_env_file: Some("/home/ana/.config/go/env".into()),
             passed_over: Vec::new(),
         }
     }
 
+    fn question(&self) -> Question {
+        Question { tool: self.tool.clone(), args: self.args.clone(), vars: self.vars.clone() }
+    }
+
     fn decide(&self) -> Result<Decision, Refusal> {
         let mut around = self.around();
-        let question = Question { tool: self.tool.clone(), args: self.args.clone(), vars: self.vars.clone() };
+        let question = self.question();
         // Only what a question comes upon is looked at.
         let names = linked_names(&question, &around, &self.settings);
         around.links = self.links.iter().filter(|link| names.contains(&link.name)).cloned().collect();
