@@ -301,6 +301,9 @@ pub(crate) struct Env {
     /// The shell that reads it; else the one you use
     #[arg(long, value_enum)]
     pub(crate) shell: Option<Shell>,
+    /// Print JSON instead
+    #[arg(long, conflicts_with = "shell")]
+    pub(crate) json: bool,
 }
 
 /// A shell that `env` can write for.

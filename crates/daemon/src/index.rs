@@ -35,6 +35,13 @@ const RETRY: Duration = Duration::from_secs(60);
 /// Directories whose pins are known to be in the index; beyond them everything is written again.
 const KNOWN_PINS: usize = 4_096;
 
+/// A directory that is gone stays in the list of projects for this many seconds: it may lie on a disk that is not
+/// mounted today.
+const REMEMBERED: u64 = 30 * 24 * 60 * 60;
+
+/// The index is compared with the disk at least this often, however little changes.
+const SCAN: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The way to the index.
 #[derive(Clone, Debug)]
 pub(crate) struct Index {
@@ -146,12 +153,13 @@ struct Keeper {
     batch: Arc<Mutex<Batch>>,
     /// Pins that are in the index.
     written: HashMap<PathBuf, Vec<PinRow>>,
+    scanned: Instant,
 }
 
 impl Keeper {
     fn new(engine: Engine, batch: Arc<Mutex<Batch>>) -> Keeper {
         let path = engine.layout().index();
-        Keeper { engine, path, open: None, retry_at: None, batch, written: HashMap::new() }
+        Keeper { engine, path, open: None, retry_at: None, batch, written: HashMap::new(), scanned: Instant::now() }
     }
 
     fn keep(&mut self, messages: &Receiver<Message>) {
@@ -181,6 +189,9 @@ impl Keeper {
             }
             self.write();
             write_at = None;
+            if self.scanned.elapsed() > SCAN {
+                self.scan();
+            }
         }
         self.write();
     }
@@ -251,6 +262,8 @@ impl Keeper {
     fn scan_into_open(&mut self) {
         let sdks = self.engine.sdks().inspect_err(|e| tracing::warn!(error = chain(e), "the store cannot be scanned"));
         let overrides = self.engine.overrides().inspect_err(|e| tracing::warn!(error = chain(e), "no overrides"));
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        self.scanned = Instant::now();
         let Some((index, _)) = &mut self.open else { return };
         let scan = || -> Result<(), index::Error> {
             if let Ok(sdks) = &sdks {
@@ -260,14 +273,13 @@ impl Keeper {
                 let rows: Vec<_> = overrides.into_iter().map(|(dir, spec)| (dir, spec.to_string())).collect();
                 index.replace_overrides(&rows)?;
             }
-            // Pins of files that are gone, and uses outside every project whose directory is gone: `go run` in a
-            // temporary directory leaves one each time.
+            // Pins of files that are gone, and directories that are gone and forgotten.
             let gone: Vec<_> = index.pins()?.into_iter().filter(|pin| !pin.file.exists()).collect();
             for pin in gone {
                 index.replace_pins(&pin.directory, &[])?;
             }
-            let is_passing = |project: &Project| project.kind == kind(Kind::Default) && !project.directory.exists();
-            let gone: Vec<_> = index.projects()?.into_iter().filter(is_passing).collect();
+            let is_forgotten = |project: &Project| is_forgettable(project, now) && !project.directory.exists();
+            let gone: Vec<_> = index.projects()?.into_iter().filter(is_forgotten).collect();
             gone.iter().try_for_each(|project| index.forget_project(&project.directory))
         };
         if let Err(error) = scan() {
@@ -308,6 +320,12 @@ impl Keeper {
     }
 }
 
+/// Says whether a directory may be forgotten once it is gone. A use outside every project may be at once: `go run` in a
+/// temporary directory leaves one each time.
+fn is_forgettable(project: &Project, now: u64) -> bool {
+    project.kind == kind(Kind::Default) || project.last_use.saturating_add(REMEMBERED) < now
+}
+
 /// An error and its causes, for a log line.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -318,4 +336,32 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use govern_core::version::Version;
+    use govern_engine::index::Project;
+
+    use super::{REMEMBERED, is_forgettable};
+
+    #[test]
+    fn a_project_that_is_gone_is_remembered_for_a_while_and_a_passing_use_is_not() {
+        let check = |kind: &str, since: u64, expect: bool| {
+            let project = Project {
+                directory: "/gone".into(),
+                version: Version::parse("1.22.4").unwrap(),
+                origin: String::new(),
+                kind: kind.to_owned(),
+                first_use: 0,
+                last_use: 1_000,
+                count: 1,
+            };
+            assert_eq!(is_forgettable(&project, 1_000 + since), expect, "{kind} {since}");
+        };
+        check("default", 0, true);
+        check("pin", REMEMBERED, false);
+        check("pin", REMEMBERED + 1, true);
+        check("floor", 60, false);
+    }
 }

@@ -187,6 +187,7 @@ mod tests {
             kind: "pin".to_owned(),
             last_used: 0,
             count: 1,
+            gone: false,
         }
     }
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::Path;
 
-use govern_api::body;
-use govern_core::decide::{Question, Target, Tool};
+use govern_api::body::{self, OsText, SCHEMA};
+use govern_core::decide::{Decision, Question, Target, Tool};
 use govern_core::origin::escaped;
 use govern_core::problem::{Code, Report};
 use govern_core::vars::Vars;
 use govern_core::version::Version;
+use serde_json::json;
 
 use crate::args::{Env, Run, Shell};
 use crate::exit::{self, Exit};
@@ -75,6 +76,14 @@ pub(crate) fn env(session: &Session<'_>, args: &Env) -> Result<Exit, Report> {
         set.insert("GOVERN_GO_VERSION".to_owned(), chosen.to_owned());
     }
     let unset = unset(&decision.unset, &set, &session.world.vars);
+    if args.json {
+        let bin = program.parent().unwrap_or(Path::new("/"));
+        session.ui.json(&json!({
+            "schema": SCHEMA, "version": decision.version, "goroot": decision.goroot,
+            "path": OsText::from(bin), "set": set, "unset": unset, "origin": decision.origin,
+        }))?;
+        return Ok(exit::OK);
+    }
     let shell = args.shell.unwrap_or_else(|| used(session.world.terminal.shell.as_deref()));
     session.ui.answer(&script(shell, program.parent().unwrap_or(Path::new("/")), &set, &unset))?;
     Ok(exit::OK)

@@ -1,5 +1,7 @@
 //! `status` and `projects`: what only a running daemon knows.
 
+use std::path::Path;
+
 use govern_api::body::{Decision, Job, Project, Sdk, Status};
 use govern_core::origin::{escaped, escaped_text};
 use govern_core::problem::Report;
@@ -72,7 +74,9 @@ fn job_row(job: &Job) -> Vec<String> {
 }
 
 pub(crate) fn projects(session: &Session<'_>, args: &Json) -> Result<Exit, Report> {
-    let projects = session.ask.projects()?;
+    let mut projects = session.ask.projects()?;
+    // Looked at here and not by the daemon: a directory on a dead server makes who looks wait.
+    projects.projects.iter_mut().for_each(|project| project.gone = is_gone(&project.dir.clone().into_path()));
     if args.json {
         session.ui.json(&projects)?;
     } else if projects.projects.is_empty() {
@@ -83,10 +87,16 @@ pub(crate) fn projects(session: &Session<'_>, args: &Json) -> Result<Exit, Repor
     Ok(exit::OK)
 }
 
+/// True when the directory is certainly not there; one that cannot be looked at may be.
+fn is_gone(dir: &Path) -> bool {
+    dir.try_exists().is_ok_and(|exists| !exists)
+}
+
 fn table(projects: &[Project], now: u64) -> String {
     let mut rows = vec![["DIRECTORY", "GO", "USED", "WANTED BY"].map(str::to_owned).to_vec()];
     rows.extend(projects.iter().map(|project| {
-        let dir = escaped(&project.dir.clone().into_path());
+        let gone = if project.gone { " (gone)" } else { "" };
+        let dir = format!("{}{gone}", escaped(&project.dir.clone().into_path()));
         let version = project.version.trim_start_matches("go").to_owned();
         vec![dir, version, ago(project.last_used, now), escaped_text(&project.origin)]
     }));
@@ -151,11 +161,14 @@ answered   1203 calls, 2 of them by govern itself
             kind: "pin".to_owned(),
             last_used: 1000,
             count: 7,
+            gone: false,
         };
+        let gone = Project { dir: Path::new("/src/old").into(), gone: true, ..project.clone() };
         let expect = "\
-DIRECTORY   GO       USED        WANTED BY
-/src/shop   1.26.8   2 min ago   /src/shop/.go-version:1
+DIRECTORY         GO       USED        WANTED BY
+/src/shop         1.26.8   2 min ago   /src/shop/.go-version:1
+/src/old (gone)   1.26.8   2 min ago   /src/shop/.go-version:1
 ";
-        assert_eq!(table(&[project], 1130), expect);
+        assert_eq!(table(&[project, gone], 1130), expect);
     }
 }
