@@ -25,7 +25,7 @@ use govern_core::decide::{self, Decision, Launchers, Next, Question, Surrounding
 use govern_core::layout::Layout;
 use govern_core::link::Link;
 use govern_core::platform::Platform;
-use govern_core::sdk::SdkFacts;
+use govern_core::sdk::{Sdk, SdkFacts};
 use govern_core::settings::Settings;
 use govern_core::spec::{LinkName, Spec};
 use govern_core::vars::Vars;
@@ -169,13 +169,20 @@ impl Engine {
         self.inner.layout.sdk(version)
     }
 
-    /// The installed SDKs with what their records say, newest first.
+    /// The installed SDKs with what their records say, newest first. One whose record cannot be read is among them, with
+    /// the reason in place of a proof.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn sdks(&self) -> Result<Vec<SdkFacts>, Error> {
-        let sdks = self.inner.store.sdks()?;
-        sdks.iter().map(|sdk| Ok(self.inner.store.facts(&sdk.version)?)).collect()
+        let store = &self.inner.store;
+        let facts = |sdk: Sdk| match store.facts(&sdk.version) {
+            Ok(facts) => Some(facts),
+            // Removed since.
+            Err(govern_store::Error::NotInstalled { .. }) => None,
+            Err(error) => Some(store.facts_without_record(sdk, error.to_string())),
+        };
+        Ok(store.sdks()?.into_iter().filter_map(facts).collect())
     }
 
     /// A shared lease on an SDK, for a process that will run from it.

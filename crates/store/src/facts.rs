@@ -39,6 +39,24 @@ impl Store {
         })
     }
 
+    /// What is known of an SDK whose record tells nothing: what its tree says, as far as that can be read, and `why`.
+    #[must_use]
+    pub fn facts_without_record(&self, sdk: Sdk, why: String) -> SdkFacts {
+        let unknown = || Platform { os: "unknown".to_owned(), arch: "unknown".to_owned() };
+        let bare = |sdk| SdkFacts {
+            sdk,
+            platform: unknown(),
+            source: String::new(),
+            proof: "none".to_owned(),
+            proof_note: String::new(),
+            size: 0,
+            files: 0,
+            installed_at: 0,
+        };
+        let facts = facts_of_tree(sdk.clone()).unwrap_or_else(|_| bare(sdk));
+        SdkFacts { proof_note: why, ..facts }
+    }
+
     /// What was computed from the bytes of an SDK when it was installed, to be judged again.
     ///
     /// # Errors

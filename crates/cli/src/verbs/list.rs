@@ -48,6 +48,9 @@ pub(crate) fn list(session: &Session<'_>, args: &List) -> Result<Exit, Report> {
         session.ui.note(&format!("{} is not what the checksum database says: {}", sdk.version, sdk.proof_note));
         session.ui.hint(&format!("govern verify --repair {}", sdk.version.trim_start_matches("go")));
     }
+    for sdk in sdks.installed.iter().filter(|sdk| sdk.proof == "none") {
+        session.ui.note(&format!("{} has no proof: {}", sdk.version, sdk.proof_note));
+    }
     Ok(exit::OK)
 }
 

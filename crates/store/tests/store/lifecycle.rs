@@ -109,6 +109,9 @@ fn a_record_that_cannot_be_trusted_is_an_error_and_never_a_guess() {
     fs::write(&path, "").unwrap();
     assert!(matches!(home.store.facts(&version()), Err(Error::BadRecord { .. })));
     assert!(matches!(home.store.verify(&version()), Err(Error::BadRecord { .. })));
+    let sdk = home.store.sdk(&version()).unwrap();
+    let facts = home.store.facts_without_record(sdk, "damaged".to_owned());
+    assert_eq!((facts.proof.as_str(), facts.proof_note.as_str(), facts.files), ("none", "damaged", 12));
 }
 
 #[test]
