@@ -38,15 +38,17 @@ pub fn go_version(text: &[u8]) -> Vec<Entry> {
     lines(text).filter_map(|(line, words)| range(line, &words).or_else(|| Some(entry(line, words.first()?)))).collect()
 }
 
-/// Reads the first line for `golang` or `go` of a `.tool-versions`: the words after the name, or a range.
+/// Reads the first line for `golang` or `go` of a `.tool-versions`: the words after the name, or a range. mise's
+/// `prefix:1.22` is what `1.22` is here.
 #[must_use]
 pub fn tool_versions(text: &[u8]) -> Vec<Entry> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     lines(text)
-        .find(|(_, words)| matches!(words.first(), Some(&(b"golang" | b"go"))))
+        // `golang:` is a spelling that mise tolerates.
+        .find(|(_, words)| matches!(words.first().map(|w| w.strip_suffix(b":").unwrap_or(w)), Some(b"golang" | b"go")))
         .map(|(line, words)| match range(line, &words[1..]) {
             Some(range) => vec![range],
-            None => words[1..].iter().map(|word| entry(line, word)).collect(),
+            None => words[1..].iter().map(|word| entry(line, word.strip_prefix(b"prefix:").unwrap_or(word))).collect(),
         })
         .unwrap_or_default()
 }
@@ -157,6 +159,9 @@ mod tests {
         check(b"golang >=1.25 1.24.11\n", "1:bad(>=1.25 1.24.11)");
         check(b"golang 1.24.11 >=1.25\n", "1:1.24.11 1:>=1.25");
         check(b"golang\n", "");
+        check(b"golang: 1.22.4\n", "1:1.22.4");
+        check(b"go prefix:1.20\n", "1:1.20");
+        check(b"golang path:/tmp/go prefix:../x\n", "1:bad(path:/tmp/go) 1:bad(../x)");
     }
 
     proptest! {

@@ -270,10 +270,10 @@ impl Case<'_> {
         self.around.links.iter().find(|link| link.name == *name)
     }
 
-    /// Takes the first entry that can be met with what is there, else the first that can be read, one that nobody has
-    /// to link first before one that somebody has to.
+    /// Takes the first entry that can be met with what is there, else the first that can be installed, else the first that
+    /// can be read. A link whose tree is gone is the user's own word, and as good as one that can be installed.
     fn resolve_pin(&self, found: &Found) -> Result<(Origin, String, Target), Refusal> {
-        let (mut readable, mut unlinked) = (None, None);
+        let (mut reachable, mut readable) = (None, None);
         for (origin, text, wish) in &found.entries {
             let spec = match wish {
                 Ok(Wish::System) => return Ok((origin.clone(), text.clone(), Target::PathGo { or_install: None })),
@@ -290,15 +290,25 @@ impl Case<'_> {
                 Some(link) => Target::Linked(link.clone()),
                 None => Target::Install(Install { by_repository: found.by_repository, ..Install::of(spec.clone()) }),
             };
-            let is_unlinked = matches!(&target, Target::Install(Install { spec: Spec::Linked(_), .. }));
-            let first = if is_unlinked { &mut unlinked } else { &mut readable };
+            let is_out_of_reach = matches!(&target, Target::Install(install) if !self.may_install(install));
+            let first = if is_out_of_reach { &mut readable } else { &mut reachable };
             first.get_or_insert_with(|| (origin.clone(), text.clone(), target));
         }
-        readable.or(unlinked).ok_or_else(|| {
+        reachable.or(readable).ok_or_else(|| {
             let bad = found.entries.iter().find_map(|(origin, _, wish)| Some((origin, wish.as_ref().err()?)));
             let (origin, fault) = bad.expect("a pin has an entry, and none of them could be read");
             Refusal::BadPin { origin: origin.clone(), fault: fault.clone() }
         })
+    }
+}
+
+impl Case<'_> {
+    /// Whether there is anything to install: a linked name is nothing that somebody publishes, and a checkout may not
+    /// bring in a release below the safe floor.
+    fn may_install(&self, install: &Install) -> bool {
+        let allowed =
+            |version| !install.by_repository || self.settings.unsafe_pins || safe_floor::advisory(version).is_none();
+        !matches!(install.spec, Spec::Linked(_)) && install.spec.exact().is_none_or(allowed)
     }
 }
 

@@ -63,6 +63,10 @@ fn several_entries_are_tried_in_order() {
     pin("golang 1.22.3 system", "5 pin /p/.tool-versions:1 -> go on PATH");
     pin("golang ref:master 1.25.6", "5 pin /p/.tool-versions:1 -> 1.25.6");
     pin("golang ref:master 1.22.3", "5 pin /p/.tool-versions:1 -> install 1.22.3 for a checkout");
+    // What cannot be installed is passed over: a name that nobody publishes, a release that a checkout may not bring in.
+    pin("golang tip 1.25.8", "5 pin /p/.tool-versions:1 -> install 1.25.8 for a checkout");
+    pin("golang 1.25.0 1.25.8", "5 pin /p/.tool-versions:1 -> install 1.25.8 for a checkout");
+    pin("golang 1.25.0 tip", "5 pin /p/.tool-versions:1 -> install 1.25.0 for a checkout");
     let lines = at("/p").file("/p/.go-version", "# first choice\n1.22.3\n\n1.24\nsystem\n");
     check(&lines, "5 pin /p/.go-version:4 -> 1.24.11");
     check(lines.clone().installed("1.27.3"), "5 pin /p/.go-version:5 -> go on PATH");
