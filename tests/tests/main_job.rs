@@ -382,6 +382,21 @@ fn pins_are_written_and_taken_away() {
         command.current_dir(&project);
         world.home.run(command)
     };
+    fs::write(project.join(".go-version"), "# why\r\n1.24 # because\r\n").unwrap();
+    assert_eq!(govern(&["pin", "1.26.6"]).status, 0);
+    assert_eq!(fs::read_to_string(project.join(".go-version")).unwrap(), "# why\r\n1.26.6 # because\r\n");
+    assert_eq!(govern(&["unpin"]).status, 0);
+    assert_eq!(fs::read_to_string(project.join(".go-version")).unwrap(), "# why\r\n# because\r\n");
+    fs::remove_file(project.join(".go-version")).unwrap();
+    let exact = govern(&["pin", "1.26", "--to", ".tool-versions"]);
+    assert_eq!(exact.stderr.lines().last(), Some("Pinned 1.26.6 in .tool-versions"), "{exact}");
+    assert_eq!(
+        fs::read_to_string(project.join(".tool-versions")).unwrap(),
+        "golang 1.26.6\n",
+        "asdf reads releases only"
+    );
+    assert_eq!(govern(&["unpin"]).status, 0);
+    assert!(!project.join(".tool-versions").exists());
     assert_eq!(govern(&["pin", "1.26.6"]).status, 0);
     assert_eq!(fs::read_to_string(project.join(".go-version")).unwrap(), "1.26.6\n");
     assert_eq!(world.version_in("p"), "go1.26.6");

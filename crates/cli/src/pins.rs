@@ -14,103 +14,99 @@ pub(crate) fn pasted(spec: &Spec) -> String {
     if text.contains(['<', '>', '~', '^', '*']) { format!("'{text}'") } else { text }
 }
 
-/// A `.tool-versions` with `spec` for Go. All other lines stay as they are, and so do comments.
-pub(crate) fn with_tool(text: &str, spec: &str) -> String {
-    let mut lines: Vec<String> = text.split_inclusive('\n').map(str::to_owned).collect();
-    match lines.iter_mut().find(|line| is_go(line)) {
-        Some(line) => *line = with_version(line, spec),
-        None => {
-            let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-            lines.push(format!("{newline}golang {spec}\n"));
+/// A `.go-version` with `spec` and no other wish. Comments and empty lines stay as they are, and so does the way lines
+/// end.
+pub(crate) fn with_wish(text: &str, spec: &str) -> String {
+    let mut is_written = false;
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.split_inclusive('\n') {
+        match wish(line) {
+            None => lines.push(line.to_owned()),
+            Some(found) if !is_written => {
+                lines.push(format!("{}{spec}{}", &line[..found.start], &line[found.end..]));
+                is_written = true;
+            }
+            // A second choice is part of the wish that is replaced; what somebody noted beside it is not.
+            Some(found) => lines.extend(comment(&line[found.end..])),
         }
+    }
+    if !is_written {
+        append(text, spec, &mut lines);
     }
     lines.concat()
 }
 
-/// One line with another version in it: the gap before it, the comment and the line's end stay.
+/// A `.go-version` without its wishes; `None` when nothing is left of it.
+pub(crate) fn without_wish(text: &str) -> Option<String> {
+    let kept = |line: &str| match wish(line) {
+        None => Some(line.to_owned()),
+        Some(found) => comment(&line[found.end..]),
+    };
+    let rest: String = text.split_inclusive('\n').filter_map(kept).collect();
+    (!rest.trim_matches(is_blank).is_empty()).then_some(rest)
+}
+
+/// Where a line's wish stands: all words before a comment, which is how `pinfile::go_version` reads ranges.
+fn wish(line: &str) -> Option<std::ops::Range<usize>> {
+    let words = line.split('#').next().unwrap_or_default();
+    let start = words.find(|c: char| !is_blank(c))?;
+    Some(start..words.trim_end().len())
+}
+
+/// The comment at the end of a line whose words go.
+fn comment(rest: &str) -> Option<String> {
+    rest.contains('#').then(|| rest.trim_start().to_owned())
+}
+
+/// Puts a new line at the end, which ends as the others do.
+fn append(text: &str, line: &str, lines: &mut Vec<String>) {
+    let end = if text.contains("\r\n") { "\r\n" } else { "\n" };
+    let open = if text.is_empty() || text.ends_with('\n') || text == "\u{feff}" { "" } else { end };
+    lines.push(format!("{open}{line}{end}"));
+}
+
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || c == '\u{feff}'
+}
+
+/// A `.tool-versions` with `spec` for Go. All other lines stay as they are, and so do comments. Where there are lines both
+/// for `golang` and `go`, all of them change: asdf reads one name and mise both.
+pub(crate) fn with_tool(text: &str, spec: &str) -> String {
+    let change = |line: &str| if is_go(line) { with_version(line, spec) } else { line.to_owned() };
+    let mut lines: Vec<String> = text.split_inclusive('\n').map(change).collect();
+    if !text.split_inclusive('\n').any(is_go) {
+        append(text, &format!("golang {spec}"), &mut lines);
+    }
+    lines.concat()
+}
+
+/// One line with another version in it: the comment and the line's end stay, and the gap before the version, unless it
+/// has a tab in it. asdf splits at blanks only.
 fn with_version(line: &str, spec: &str) -> String {
     let words = line.split(['#', '\n', '\r']).next().unwrap_or_default();
-    let name = words.find(|c: char| !c.is_whitespace() && c != '\u{feff}').unwrap_or_default();
+    let name = words.find(|c: char| !is_blank(c)).unwrap_or_default();
     let gap = words[name..].find(char::is_whitespace).map_or(words.len(), |at| name + at);
     match words[gap..].find(|c: char| !c.is_whitespace()).map(|at| gap + at) {
-        Some(version) => format!("{}{spec}{}", &line[..version], &line[words.trim_end().len()..]),
+        Some(version) => {
+            let blanks = if words[gap..version].contains('\t') { " " } else { &words[gap..version] };
+            format!("{}{blanks}{spec}{}", &line[..gap], &line[words.trim_end().len()..])
+        }
         None => format!("{} {spec}{}", &line[..gap], &line[gap..]),
     }
 }
 
-/// A `.tool-versions` without its line for Go; `None` when nothing is left of it.
+/// A `.tool-versions` without its lines for Go; `None` when nothing is left of it.
 pub(crate) fn without_tool(text: &str) -> Option<String> {
-    let mut is_gone = false;
-    let rest: String = text
-        .split_inclusive('\n')
-        .filter(|line| {
-            let goes = !is_gone && is_go(line);
-            is_gone |= goes;
-            !goes
-        })
-        .collect();
-    (!rest.trim().is_empty()).then_some(rest)
+    let rest: String = text.split_inclusive('\n').filter(|line| !is_go(line)).collect();
+    (!rest.trim_matches(is_blank).is_empty()).then_some(rest)
 }
 
-/// The line that `pinfile::tool_versions` reads.
+/// A line that `pinfile::tool_versions` reads.
 fn is_go(line: &str) -> bool {
     let words = line.split('#').next().unwrap_or_default().trim_start_matches('\u{feff}');
-    matches!(words.split_whitespace().next(), Some("golang" | "go"))
+    let name = words.split_whitespace().next().map(|name| name.strip_suffix(':').unwrap_or(name));
+    matches!(name, Some("golang" | "go"))
 }
 
 #[cfg(test)]
-mod tests {
-    use govern_core::pinfile::{Wish, tool_versions};
-    use govern_core::spec::Spec;
-
-    use super::{with_tool, without_tool, written};
-
-    #[test]
-    fn a_wish_is_written_so_that_it_is_read_back() {
-        let check = |typed: &str, expect: &str| {
-            let spec = Spec::parse(typed).unwrap();
-            assert_eq!(written(&spec), expect);
-            assert_eq!(Spec::parse(expect).unwrap(), spec);
-        };
-        check("1.22", "1.22");
-        check("go1.22.4", "1.22.4");
-        check("v1.28rc1", "1.28rc1");
-        check("1.20.0", "1.20.0");
-        check("1.20", "1.20");
-        check("1.21.0", "1.21.0");
-        check("latest", "latest");
-        check(">=1.25, <1.27", ">=1.25,<1.27");
-    }
-
-    #[test]
-    fn only_the_line_for_go_changes() {
-        let check = |before: &str, expect: &str| {
-            let after = with_tool(before, "1.26.4");
-            assert_eq!(after, expect, "{before:?}");
-            let entries = tool_versions(after.as_bytes());
-            assert!(matches!(&entries[0].wish, Ok(Wish::Spec(spec)) if spec.to_string() == "1.26.4"), "{after:?}");
-        };
-        check("", "golang 1.26.4\n");
-        check("nodejs 20\n", "nodejs 20\ngolang 1.26.4\n");
-        check("nodejs 20", "nodejs 20\ngolang 1.26.4\n");
-        check("# tools\nnodejs 20\ngolang 1.22.4\nruby 3\n", "# tools\nnodejs 20\ngolang 1.26.4\nruby 3\n");
-        check("golang   1.22.4   # because\nruby   3\n", "golang   1.26.4   # because\nruby   3\n");
-        check("go\t1.22.4 1.21.13 system\r\nruby 3\r\n", "go\t1.26.4\r\nruby 3\r\n");
-        check("golang 1.22.4", "golang 1.26.4");
-        check("golang\n", "golang 1.26.4\n");
-        check("golangci-lint 1.60\n", "golangci-lint 1.60\ngolang 1.26.4\n");
-        check("#golang 1.1\n", "#golang 1.1\ngolang 1.26.4\n");
-        check("\u{feff}golang 1.22\n", "\u{feff}golang 1.26.4\n");
-        check("golang 1.22\ngo 1.20\n", "golang 1.26.4\ngo 1.20\n");
-    }
-
-    #[test]
-    fn the_line_for_go_is_taken_away_and_an_empty_file_with_it() {
-        let check =
-            |before: &str, expect: Option<&str>| assert_eq!(without_tool(before).as_deref(), expect, "{before:?}");
-        check("golang 1.22\n", None);
-        check("nodejs 20\ngolang 1.22 # x\nruby 3", Some("nodejs 20\nruby 3"));
-        check("# why\ngolang 1.22\n", Some("# why\n"));
-        check("nodejs 20\n", Some("nodejs 20\n"));
-    }
-}
+mod tests;

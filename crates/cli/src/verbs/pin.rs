@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::args::{DefaultGo, Pin, Place, Unpin};
 use crate::exit::{self, Exit};
-use crate::pins::{with_tool, without_tool, written};
+use crate::pins::{with_tool, with_wish, without_tool, without_wish, written};
 use crate::replace::{self, cannot};
 use crate::verbs::Session;
 use crate::verbs::explain::program;
@@ -116,6 +116,10 @@ pub(crate) fn pin(session: &Session<'_>, args: &Pin) -> Result<Exit, Report> {
         Place::Override => format!("Pinned {text} for {}, kept by govern{was}", escaped(&here.dir)),
         file => format!("Pinned {text} in {}{was}", name(file)),
     });
+    let is_number = matches!(spec, Spec::Exact(_) | Spec::Family(..));
+    if matches!(place, Place::GoVersion | Place::ToolVersions) && !is_number && text == written(spec) {
+        session.ui.note(&format!("`{text}` is for govern: goenv, asdf, mise and setup-go read numbers"));
+    }
     warn_of_others(session, place);
     Ok(exit::OK)
 }
@@ -145,11 +149,18 @@ fn write(
 ) -> Result<String, Report> {
     let text = written(spec);
     match place {
-        Place::GoVersion => replace::text(&dir.join(".go-version"), &format!("{text}\n"))?,
+        Place::GoVersion => {
+            let path = dir.join(".go-version");
+            let old = replace::read(&path)?.unwrap_or_default();
+            replace::text(&path, &with_wish(&old, &text))?;
+        }
         Place::ToolVersions => {
             let path = dir.join(".tool-versions");
             let old = replace::read(&path)?.unwrap_or_default();
+            // asdf knows releases and no families; `asdf set golang latest:1.22` writes the release, too.
+            let text = version.map_or(text, |version| version.trim_start_matches("go").to_owned());
             replace::text(&path, &with_tool(&old, &text))?;
+            return Ok(text);
         }
         Place::GoMod => {
             let exact =
@@ -259,14 +270,8 @@ pub(crate) fn unpin(session: &Session<'_>, args: &Unpin) -> Result<Exit, Report>
         return Err(Report::new(Code::Failure, fact).hint("govern explain"));
     };
     match pinned.place {
-        Place::GoVersion => remove(&here.dir.join(".go-version"))?,
-        Place::ToolVersions => {
-            let path = here.dir.join(".tool-versions");
-            match without_tool(&replace::read(&path)?.unwrap_or_default()) {
-                Some(rest) => replace::text(&path, &rest)?,
-                None => remove(&path)?,
-            }
-        }
+        Place::GoVersion => keep(&here.dir.join(".go-version"), without_wish)?,
+        Place::ToolVersions => keep(&here.dir.join(".tool-versions"), without_tool)?,
         Place::GoMod => edit_go_mod(session, &here.dir, "none")?,
         Place::Override => {
             session.ask.mine()?;
@@ -285,8 +290,12 @@ pub(crate) fn unpin(session: &Session<'_>, args: &Unpin) -> Result<Exit, Report>
     Ok(exit::OK)
 }
 
-fn remove(path: &Path) -> Result<(), Report> {
-    fs::remove_file(path).map_err(|e| cannot("remove", path, &e))
+/// Keeps what `rest` leaves of a file, or removes it.
+fn keep(path: &Path, rest: fn(&str) -> Option<String>) -> Result<(), Report> {
+    match rest(&replace::read(path)?.unwrap_or_default()) {
+        Some(rest) => replace::text(path, &rest),
+        None => fs::remove_file(path).map_err(|e| cannot("remove", path, &e)),
+    }
 }
 
 pub(crate) fn default(session: &Session<'_>, args: &DefaultGo) -> Result<Exit, Report> {
