@@ -13,6 +13,7 @@ pub mod pinfile;
 pub mod platform;
 pub mod problem;
 pub mod proof;
+pub mod released;
 pub mod safe_floor;
 pub mod sdk;
 pub mod settings;

@@ -125,3 +125,11 @@ mod tests {
         }
     }
 }
+
+impl Settings {
+    /// True when Go itself may not download a toolchain: where only ours count, and where nothing may be downloaded.
+    #[must_use]
+    pub fn forbids_downloads_by_go(&self) -> bool {
+        self.managed_only || self.offline
+    }
+}

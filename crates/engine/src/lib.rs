@@ -25,6 +25,7 @@ use govern_core::decide::{self, Decision, Launchers, Next, Question, Surrounding
 use govern_core::layout::Layout;
 use govern_core::link::Link;
 use govern_core::platform::Platform;
+use govern_core::released::released;
 use govern_core::sdk::{Sdk, SdkFacts};
 use govern_core::settings::Settings;
 use govern_core::spec::{LinkName, Spec};
@@ -279,7 +280,12 @@ impl Engine {
     /// When they cannot be linked.
     pub fn sync_launchers(&self) -> Result<(), Error> {
         let installed: Vec<Version> = self.inner.store.sdks()?.into_iter().map(|sdk| sdk.version).collect();
-        launchers::sync(self.layout(), &installed, &self.known_releases())
+        let mut known = self.known_releases();
+        // Until a list was fetched, what came out before this govern did: Go must not go past us because of that.
+        if known.is_empty() {
+            known.extend(released());
+        }
+        launchers::sync(self.layout(), &installed, &known)
     }
 
     fn config(&self) -> Result<Arc<Config>, Error> {

@@ -86,7 +86,7 @@ pub(super) fn edits(case: &Case<'_>, chosen: &Chosen) -> Edits {
             edits.set.push(("GOVERN_SET_GOTOOLCHAIN", value));
         }
         // Still the user's wish, and no mark of ours: a shim further down has to see it.
-        (None, Some(value)) if case.settings.managed_only => {
+        (None, Some(value)) if case.settings.forbids_downloads_by_go() => {
             if let Some(value) = without_download(value) {
                 edits.set.push(("GOTOOLCHAIN", value));
                 edits.unset.push("GOVERN_SET_GOTOOLCHAIN");
@@ -121,7 +121,12 @@ fn toolchain(case: &Case<'_>, chosen: &Chosen) -> Option<String> {
         // A tool that `go install pkg@version` builds may need a newer Go than the pin: it may have one of ours.
         Some(pinned) if case.command.package_at_version => Some(format!("{pinned}+path")),
         Some(pinned) => Some(pinned),
-        None => case.settings.managed_only.then(|| "path".to_owned()),
+        None if !case.settings.forbids_downloads_by_go() => None,
+        // What `go env -w` says keeps its meaning, too.
+        None => match case.around.go_env.line("GOTOOLCHAIN").filter(|line| !line.is_empty()) {
+            Some(line) => without_download(line),
+            None => Some("path".to_owned()),
+        },
     }
 }
 

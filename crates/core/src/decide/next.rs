@@ -1,7 +1,7 @@
 //! What happens once a decision is followed: an install, Go's own switch to another release, Go's own refusal. Told by
 //! `explain`; nobody acts on it. Follows `cmd/go/internal/toolchain/select.go`; leaves out what a command does later.
 
-use super::{Decision, Install, Question, Surroundings, Target, Tool, decide};
+use super::{Decision, Install, Kind, Question, Surroundings, Target, Tool, decide};
 use crate::command::Command;
 use crate::gomod;
 use crate::origin::{Origin, escaped_text};
@@ -128,7 +128,8 @@ impl Go<'_> {
     fn toolchain(&self) -> (String, Option<Origin>) {
         let edits = &self.decision.edits;
         if let Some((_, value)) = edits.set.iter().find(|(name, _)| *name == "GOTOOLCHAIN") {
-            return (value.clone(), Some(self.decision.origin.clone()));
+            let by_pin = self.decision.kind == Kind::Pin;
+            return (value.clone(), by_pin.then(|| self.decision.origin.clone()));
         }
         let is_kept = !edits.unset.contains(&"GOTOOLCHAIN");
         if let Some(value) = self.question.vars.text("GOTOOLCHAIN").filter(|_| is_kept) {
@@ -202,7 +203,7 @@ impl Go<'_> {
         if wanted != *name {
             return vec![self.switch(&wanted, &mode, because, installed, has_launcher)];
         }
-        let mut steps = one(Step::Run, self.runs(&shown, &mode), set_by.clone());
+        let mut steps = one(Step::Run, self.runs(&shown, &mode), set_by);
         steps.extend(self.refuses(&shown));
         steps.extend(self.later(&shown, &mode));
         steps

@@ -163,6 +163,8 @@ fn a_launcher_that_somebody_typed_is_exact() {
 #[test]
 fn nothing_downloads_behind_governs_back_where_all_is_managed() {
     let managed = |world: World| world.with(|s| s.managed_only = true);
+    let offline = |world: World| world.with(|s| s.offline = true);
+    check(offline(at("/p")), "-GOROOT GOTOOLCHAIN=path MARK=path -VERSION");
     check(managed(at("/p")), "-GOROOT GOTOOLCHAIN=path MARK=path -VERSION");
     check(managed(at("/p").file("/p/go.mod", "go 1.24")), "-GOROOT GOTOOLCHAIN=path MARK=path -VERSION");
     check(managed(pinned("1.24")), "-GOROOT GOTOOLCHAIN=go1.24.11 MARK=go1.24.11 -VERSION");
@@ -175,6 +177,11 @@ fn nothing_downloads_behind_governs_back_where_all_is_managed() {
     for value in ["path", "local", "go1.26.3", "go1.26.3+path", "go1.26.3-auto"] {
         exported(value, "-GOROOT -VERSION");
     }
+    let written = |line: &str, expect: &str| check(managed(at("/p").go_env(line)), expect);
+    written("GOTOOLCHAIN=auto", "-GOROOT GOTOOLCHAIN=path MARK=path -VERSION");
+    written("GOTOOLCHAIN=go1.26.3+auto", "-GOROOT GOTOOLCHAIN=go1.26.3+path MARK=go1.26.3+path -VERSION");
+    written("GOTOOLCHAIN=go1.26.3", "-GOROOT -VERSION");
+    written("GOTOOLCHAIN=", "-GOROOT GOTOOLCHAIN=path MARK=path -VERSION");
     check(managed(pinned("1.24").var("GOTOOLCHAIN", "auto")), "-GOROOT GOTOOLCHAIN=path -MARK -VERSION");
 }
 

@@ -51,9 +51,9 @@ fn what_nobody_pinned_may_go_up_by_a_launcher() {
 #[test]
 fn go_switches_by_itself_where_a_variable_lets_it() {
     let module = at("/p").file("/p/go.mod", "go 1.26.6\ntoolchain go1.27.3");
-    let auto = module.clone().var("GOTOOLCHAIN", "go1.25.6+auto");
+    let auto = module.var("GOTOOLCHAIN", "go1.25.6+auto");
     check(&auto, &["Switch /p/go.mod:2: go1.25.6 hands over to go1.27.3, by a launcher"]);
-    let missing = auto.clone().installed("1.25.6");
+    let missing = auto.installed("1.25.6");
     check(&missing, &["Switch /p/go.mod:2: go1.25.6 hands over to go1.27.3, by a launcher that installs it first"]);
     let language = at("/p").file("/p/go.mod", "go 1.27").var("GOTOOLCHAIN", "go1.25.6+path");
     check(&language, &["Switch /p/go.mod:1: go1.25.6 hands over to go1.27.0, by a launcher that installs it first"]);
