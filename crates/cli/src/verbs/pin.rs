@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use govern_api::body::{Decision, SCHEMA, Seen};
+use govern_core::gomod;
 use govern_core::origin::{escaped, escaped_text};
 use govern_core::pinfile::{self, Entry};
 use govern_core::problem::{Code, Report};
@@ -118,7 +119,7 @@ pub(crate) fn pin(session: &Session<'_>, args: &Pin) -> Result<Exit, Report> {
     });
     let is_number = matches!(spec, Spec::Exact(_) | Spec::Family(..));
     if matches!(place, Place::GoVersion | Place::ToolVersions) && !is_number && text == written(spec) {
-        session.ui.note(&format!("`{text}` is for govern: goenv, asdf, mise and setup-go read numbers"));
+        session.ui.note(&format!("not every tool reads `{text}`: goenv, asdf, mise and setup-go read numbers"));
     }
     warn_of_others(session, place);
     Ok(exit::OK)
@@ -256,7 +257,10 @@ fn unread(report: &Report) -> String {
 }
 
 pub(crate) fn unpin(session: &Session<'_>, args: &Unpin) -> Result<Exit, Report> {
-    let here = Here::find(session)?;
+    let mut here = Here::find(session)?;
+    if args.from == Some(Place::GoMod) && here.at(Place::GoMod).is_none() {
+        here.pins.extend(toolchain_line(&here.dir)?);
+    }
     let pinned = match args.from {
         Some(place) => here.at(place),
         None => here.pins.first(),
@@ -288,6 +292,13 @@ pub(crate) fn unpin(session: &Session<'_>, args: &Unpin) -> Result<Exit, Report>
         Err(report) => session.ui.note(&unread(&report)),
     }
     Ok(exit::OK)
+}
+
+/// The toolchain line of a directory's go.mod, also where a go.work or a setting keeps it from being a pin.
+fn toolchain_line(dir: &Path) -> Result<Option<Pinned>, Report> {
+    let text = replace::read(&dir.join("go.mod"))?.unwrap_or_default();
+    let line = gomod::scan(text.as_bytes(), "toolchain");
+    Ok(line.map(|line| Pinned { place: Place::GoMod, text: line.value }))
 }
 
 /// Keeps what `rest` leaves of a file, or removes it.
