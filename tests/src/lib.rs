@@ -9,6 +9,7 @@ pub mod mirror;
 pub mod real;
 pub mod source;
 pub mod wheels;
+pub mod world;
 
 use std::path::PathBuf;
 

@@ -6,7 +6,7 @@ use std::fs;
 use std::process::Command;
 
 use govern_tests::home::Outcome;
-use govern_tests::real::{SAYS_ITS_GO, VERSIONS, World};
+use govern_tests::world::{SAYS_ITS_GO, VERSIONS, World};
 
 /// A module with a child that asks for a newer Go, and a test and a generator that start a `go` in there.
 const CHILD: &str = "package p\n\n//go:generate go -C newer run .\n";
@@ -93,7 +93,9 @@ impl Doors {
         assert_eq!(self.installs(version) - before, 1, "{door}: {version} is installed once\n{}", home.log());
         for daemon in ["1", "0"] {
             let mut offline = command(self);
-            offline.env("GOVERN_OFFLINE", "1").env("GOPROXY", "off").env("GOVERN_NO_DAEMON", daemon);
+            // Modules are at hand, and releases of Go nowhere but on PATH.
+            let modules = format!("file://{}", home.path().join("proxy").display());
+            offline.env("GOVERN_OFFLINE", "1").env("GOPROXY", modules).env("GOVERN_NO_DAEMON", daemon);
             let outcome = self.run(offline);
             assert!(is_right(&outcome), "{door}, offline\n{outcome}");
         }
@@ -124,17 +126,8 @@ fn every_door_from_one_go_to_another_leads_through_govern() {
         move |outcome: &Outcome| outcome.status == 0 && outcome.stdout.contains(&version)
     };
 
-    doors.world.home().write("floor/go.mod", "module example.com/floor\n\ngo 1.27.1\n");
-    doors.world.home().write("floor/main.go", SAYS_ITS_GO);
-    doors.go_through("a go line above the default", &newest, |d| d.command("floor", &["run", "."]), says(&newest));
-
-    let child = "go1.27.3";
-    doors.go_through("go generate in a newer child", child, |d| d.command("unpinned", &["generate", "."]), says(child));
-    let said = doors.world.home().path().join("unpinned/said");
-    let tests = |d: &Doors| d.command("unpinned", &["test", "-count=1", "."]);
-    let child_ran = |outcome: &Outcome| outcome.status == 0 && fs::read_to_string(&said).unwrap().ends_with(child);
-    doors.go_through("go test in a newer child", child, tests, child_ran);
-
+    pins_hold(&doors);
+    asks_for_go_itself(&doors);
     let tool = doors.world.home().path().join("tools/tool");
     let built_by = |outcome: &Outcome| {
         let ran = Command::new(&tool).output().is_ok_and(|ran| ran.stdout == newest.as_bytes());
@@ -158,8 +151,17 @@ fn every_door_from_one_go_to_another_leads_through_govern() {
     let went_up = |outcome: &Outcome| outcome.status == 0 && fs::read_to_string(&gomod).unwrap().contains("go 1.27.1");
     doors.go_through("go get of a library that needs a newer Go", &newest, get, went_up);
 
-    pins_hold(&doors);
-    asks_for_go_itself(&doors);
+    doors.world.home().write("floor/go.mod", "module example.com/floor\n\ngo 1.27.1\n");
+    doors.world.home().write("floor/main.go", SAYS_ITS_GO);
+    doors.go_through("a go line above the default", &newest, |d| d.command("floor", &["run", "."]), says(&newest));
+
+    let child = "go1.27.3";
+    doors.go_through("go generate in a newer child", child, |d| d.command("unpinned", &["generate", "."]), says(child));
+    let said = doors.world.home().path().join("unpinned/said");
+    let tests = |d: &Doors| d.command("unpinned", &["test", "-count=1", "."]);
+    let child_ran = |outcome: &Outcome| outcome.status == 0 && fs::read_to_string(&said).unwrap().ends_with(child);
+    doors.go_through("go test in a newer child", child, tests, child_ran);
+
     assert_eq!(doors.seen, 7, "doors");
 }
 

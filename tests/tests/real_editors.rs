@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use govern_tests::real::World;
+use govern_tests::world::World;
 use serde_json::{Value, json};
 
 /// A gopls that the SDKs of the test can build.

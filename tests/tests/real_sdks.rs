@@ -7,7 +7,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use govern_tests::real::{SAYS_ITS_GO, World};
+use govern_tests::world::{SAYS_ITS_GO, World};
 
 #[test]
 #[ignore = "downloads three SDKs; .ci/real-sdks runs it"]

@@ -257,3 +257,14 @@ fn what_is_no_regular_file_is_passed_over_and_nothing_hangs() {
     fs::write(&pin, "../../evil\n").unwrap();
     assert_eq!(world.ask("p/q", &[], &[]), "error: `../../evil` is not a Go version");
 }
+
+#[test]
+fn every_release_of_the_build_has_a_launcher_until_a_list_was_fetched() {
+    let world = World::new(&["1.24.11"]);
+    world.write("home/ana/.govern/bin/go", "shim");
+    world.engine.sync_launchers().unwrap();
+    let layout = world.engine.layout();
+    let has = |dir: &Path, name: &str| dir.join(name).is_file();
+    assert!(has(&layout.launchers_all(), "go1.21.0") && has(&layout.launchers_all(), "go1.27.3"));
+    assert!(has(&layout.launchers_installed(), "go1.24.11") && !has(&layout.launchers_installed(), "go1.27.3"));
+}
