@@ -1,4 +1,5 @@
-//! Reads a go command line as far as the choice of a Go depends on it: `+SPEC`, a leading `-C`, `pkg@version`.
+//! Reads a go command line as far as the choice of a Go depends on it: `+SPEC`, a leading `-C`, `pkg@version`, and the
+//! shapes of `go env` that mend a GOTOOLCHAIN.
 //! Leaves out everything else: the line is passed on as it is.
 
 use std::ffi::{OsStr, OsString};
@@ -11,8 +12,22 @@ pub struct Command {
     pub plus: Option<String>,
     /// The directory of a `-C` where Go honours it before it selects a toolchain.
     pub chdir: Option<OsString>,
+    /// What Go's own selection makes of it.
+    pub shape: Shape,
+}
+
+/// The command lines that Go's own selection treats apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// All others.
+    #[default]
+    Plain,
     /// `go install pkg@version` or `go run pkg@version`.
-    pub package_at_version: bool,
+    PackageAtVersion,
+    /// `go env GOTOOLCHAIN` or `go env -w GOTOOLCHAIN=…`, and not a word more: the way out of a wrong GOTOOLCHAIN.
+    EnvToolchain,
+    /// `go env GOMOD` or `go env GOWORK`, and not a word more.
+    EnvModuleFile,
 }
 
 /// Go's commands: Go 1.27's list. `help` is none of them: main handles it after the `-C`.
@@ -48,7 +63,6 @@ const SUBCOMMANDS: &[(&str, &[&str])] = &[
 const BOOL_FLAGS: &[&str] = &[
     "a",
     "n",
-    "i",
     "v",
     "x",
     "race",
@@ -82,7 +96,6 @@ const VALUE_FLAGS: &[&str] = &[
     "ldflags",
     "mod",
     "modfile",
-    "o",
     "overlay",
     "pgo",
     "pkgdir",
@@ -101,8 +114,24 @@ impl Command {
             args = &args[1..];
         }
         let (chdir, rest) = cut_chdir(args);
-        let package_at_version = package_at_version(&rest);
-        Command { plus, chdir, package_at_version }
+        Command { plus, chdir, shape: shape(&rest) }
+    }
+
+    /// Reads the arguments of a program that is not `go`: only a leading `+SPEC` is for us.
+    #[must_use]
+    pub fn parse_plus(args: &[OsString]) -> Command {
+        Command { plus: Command::parse(args.get(..1).unwrap_or_default()).plus, ..Command::default() }
+    }
+}
+
+fn shape(args: &[&OsStr]) -> Shape {
+    let words: Vec<&[u8]> = args.iter().take(4).map(|a| a.as_bytes()).collect();
+    match words[..] {
+        [b"env", b"GOTOOLCHAIN"] => Shape::EnvToolchain,
+        [b"env", b"-w", line] if line.starts_with(b"GOTOOLCHAIN=") => Shape::EnvToolchain,
+        [b"env", b"GOMOD" | b"GOWORK"] => Shape::EnvModuleFile,
+        _ if package_at_version(args) => Shape::PackageAtVersion,
+        _ => Shape::Plain,
     }
 }
 
@@ -152,7 +181,7 @@ fn package_at_version(args: &[&OsStr]) -> bool {
             package = args.get(at).map(|a| a.to_string_lossy().into_owned());
             break;
         }
-        let flag = arg.trim_start_matches('-');
+        let flag = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-')).unwrap_or(&arg);
         if flag.contains('=') || BOOL_FLAGS.contains(&flag) {
             continue;
         }
@@ -163,7 +192,9 @@ fn package_at_version(args: &[&OsStr]) -> bool {
         if is_run {
             return false;
         }
-        package = args.last().map(|a| a.to_string_lossy().into_owned());
+        // An unknown flag: the last argument is taken for the package.
+        package = args.get(at..).unwrap_or_default().last().map(|a| a.to_string_lossy().into_owned());
+        package = package.filter(|last| !last.starts_with('-'));
         break;
     }
     let Some(package) = package else { return false };
@@ -179,7 +210,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::Command;
+    use super::{Command, Shape};
 
     fn parse(line: &str) -> Command {
         Command::parse(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>())
@@ -215,7 +246,8 @@ mod tests {
 
     #[test]
     fn a_package_at_a_version_is_recognised_as_cmd_go_does() {
-        let check = |line: &str, expect: bool| assert_eq!(parse(line).package_at_version, expect, "{line}");
+        let check =
+            |line: &str, expect: bool| assert_eq!(parse(line).shape == Shape::PackageAtVersion, expect, "{line}");
         check("install example.com/tool@v1.0.0", true);
         check("install -C d example.com/tool@v1.0.0", true);
         check("-C d install example.com/tool@latest", true);
@@ -233,6 +265,29 @@ mod tests {
         check("get pkg@v1", false);
         check("install toolchain@go1.22", false);
         check("run . pkg@v1", false);
+        check("install -unknown", false);
+        check("install -unknown -x@v1", false);
+        check("install -o out pkg@v1", true);
+        check("run -o out pkg@v1", false);
+        check("run --race --exec x pkg@v1", true);
+        check("run ---race pkg@v1", false);
+    }
+
+    #[test]
+    fn the_ways_out_of_a_wrong_gotoolchain_are_told_by_their_exact_shape() {
+        let check = |line: &str, expect: Shape| assert_eq!(parse(line).shape, expect, "{line}");
+        check("env GOTOOLCHAIN", Shape::EnvToolchain);
+        check("env -w GOTOOLCHAIN=auto", Shape::EnvToolchain);
+        check("-C d env GOTOOLCHAIN", Shape::EnvToolchain);
+        check("env -C d GOTOOLCHAIN", Shape::EnvToolchain);
+        check("+1.22 env GOTOOLCHAIN", Shape::EnvToolchain);
+        check("env GOMOD", Shape::EnvModuleFile);
+        check("env GOWORK", Shape::EnvModuleFile);
+        for line in ["env", "env GOROOT", "env GOMOD GOWORK", "env -json GOMOD", "env -u GOTOOLCHAIN", "list GOMOD"] {
+            check(line, Shape::Plain);
+        }
+        check("env -w GOTOOLCHAIN=auto GOFLAGS=", Shape::Plain);
+        check("env -w GOFLAGS=", Shape::Plain);
     }
 
     #[test]
@@ -249,7 +304,7 @@ mod tests {
             let args: Vec<OsString> = line.iter().map(OsString::from).collect();
             let command = Command::parse(&args);
             prop_assert_eq!(command.plus.is_some(), line.first().is_some_and(|word| word.starts_with('+')));
-            prop_assert!(!command.package_at_version || line.iter().any(|word| word.contains('@')));
+            prop_assert!(command.shape != Shape::PackageAtVersion || line.iter().any(|word| word.contains('@')));
             prop_assert!(command.chdir.is_none() || line.iter().any(|word| word.contains("-C")));
         }
     }

@@ -46,6 +46,8 @@ struct Inner {
     store: Store,
     config: Cached<Config>,
     installed: Cached<Vec<Version>>,
+    /// What installed SDKs say of GOTOOLCHAIN in their own `go.env`. Their trees never change.
+    sdk_toolchains: Cached<Vec<(Version, String)>>,
 }
 
 /// A decision and the directories that it was made of.
@@ -68,7 +70,8 @@ impl Engine {
         let store = Store::open(&layout)?;
         let config = Cached::new(vec![layout.system_config_file(), layout.config_file(), layout.overrides_file()]);
         let installed = Cached::new(vec![layout.sdks()]);
-        Ok(Engine { inner: Arc::new(Inner { layout, platform, store, config, installed }) })
+        let sdk_toolchains = Cached::new(vec![layout.sdks()]);
+        Ok(Engine { inner: Arc::new(Inner { layout, platform, store, config, installed, sdk_toolchains }) })
     }
 
     /// Where things are.
@@ -117,7 +120,9 @@ impl Engine {
         let settings = config.settings(&question.vars)?;
         let look::Seen { dir, mut around } = look::look(question, cwd, self.layout(), &self.inner.platform.os)?;
         around.overrides.clone_from(&config.overrides);
-        let decision = decide::decide(question, &around, &self.installed()?, &settings)?;
+        let installed = self.installed()?;
+        around.sdk_toolchains.clone_from(&*self.sdk_toolchains()?);
+        let decision = decide::decide(question, &around, &installed, &settings)?;
         let with_pins = around.levels.iter().filter(|l| !(l.go_version.is_empty() && l.tool_versions.is_empty()));
         let mut pin_dirs: Vec<PathBuf> = with_pins.map(|level| level.dir.clone()).collect();
         pin_dirs.extend(around.module_file.as_ref().and_then(|file| file.path.parent()).map(Path::to_owned));
@@ -205,6 +210,11 @@ impl Engine {
     fn installed(&self) -> Result<Arc<Vec<Version>>, Error> {
         let read = || Ok(self.inner.store.sdks()?.into_iter().map(|sdk| sdk.version).collect());
         self.inner.installed.value(SystemTime::now(), read)
+    }
+
+    fn sdk_toolchains(&self) -> Result<Arc<Vec<(Version, String)>>, Error> {
+        let read = || look::sdk_toolchains(self.inner.store.sdks()?.into_iter().map(|sdk| sdk.version), self.layout());
+        self.inner.sdk_toolchains.value(SystemTime::now(), read)
     }
 }
 

@@ -7,13 +7,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use govern_core::command::Command;
-use govern_core::decide::{Level, ModuleFile, Question, Surroundings};
+use govern_core::decide::{Level, ModuleFile, Modules, Question, Surroundings};
 use govern_core::goenv::{self, GoEnv};
 use govern_core::gomod;
 use govern_core::layout::Layout;
 use govern_core::origin::escaped;
 use govern_core::pinfile;
 use govern_core::vars::Vars;
+use govern_core::version::Version;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
@@ -34,7 +35,7 @@ pub(crate) struct Seen {
 /// When a file cannot be read for a reason that is not the file's own: too many open files, a failing disk. A decision
 /// without it could be another one.
 pub(crate) fn look(question: &Question, cwd: &Path, layout: &Layout, os: &str) -> Result<Seen, Error> {
-    let dir = directory(question, cwd);
+    let (dir, is_there) = directory(question, cwd);
     let mut around = Surroundings { home: crate::home::user_home(&question.vars), ..Surroundings::default() };
     let mut passed_over = Vec::new();
     around.go_env = read_go_env(&question.vars, os, &mut passed_over)?;
@@ -46,7 +47,11 @@ pub(crate) fn look(question: &Question, cwd: &Path, layout: &Layout, os: &str) -
         let tool_versions = entries(".tool-versions", pinfile::tool_versions)?;
         around.levels.push(Level { dir: dir.to_owned(), go_version, tool_versions });
     }
-    around.module_file = module_file(&dir, &question.vars, &around.go_env, layout, &mut passed_over)?;
+    (around.modules, around.module_file) = match is_there {
+        true => modules(&dir, &question.vars, &around.go_env, layout, &mut passed_over)?,
+        // A `-C` that leads nowhere ends Go before it reads anything.
+        false => (Modules::Off, None),
+    };
     around.passed_over = passed_over;
     Ok(Seen { dir, around })
 }
@@ -56,14 +61,30 @@ pub(crate) fn go_env(vars: &Vars, os: &str) -> Result<GoEnv, Error> {
     read_go_env(vars, os, &mut Vec::new())
 }
 
+/// The GOTOOLCHAIN in the `go.env` of each of these SDKs, where it is not the `auto` of every release.
+pub(crate) fn sdk_toolchains(
+    versions: impl Iterator<Item = Version>,
+    layout: &Layout,
+) -> Result<Vec<(Version, String)>, Error> {
+    let mut found = Vec::new();
+    for version in versions {
+        let text = read(&layout.sdk(&version).join("go.env"), &mut Vec::new())?.unwrap_or_default();
+        if let Some(value) = GoEnv::parse(&text).line("GOTOOLCHAIN").filter(|value| *value != "auto") {
+            found.push((version, value.to_owned()));
+        }
+    }
+    Ok(found)
+}
+
 fn read_go_env(vars: &Vars, os: &str, passed_over: &mut Vec<String>) -> Result<GoEnv, Error> {
     let Some(path) = goenv::user_file(vars, os) else { return Ok(GoEnv::default()) };
     Ok(read(&path, passed_over)?.map(|text| GoEnv::parse(&text)).unwrap_or_default())
 }
 
 /// The directory that counts: the logical one of `$PWD` when it is the working directory, moved by a leading `-C`.
+/// False beside it when `-C` leads nowhere, which is for Go to complain about.
 /// Source: Go's `os.Getwd`, which selection walks up from.
-fn directory(question: &Question, cwd: &Path) -> PathBuf {
+fn directory(question: &Question, cwd: &Path) -> (PathBuf, bool) {
     let logical = |physical: PathBuf| {
         let pwd = question.vars.os("PWD").map(Path::new).filter(|pwd| pwd.is_absolute());
         match pwd.filter(|pwd| is_same(pwd, &physical)) {
@@ -73,9 +94,11 @@ fn directory(question: &Question, cwd: &Path) -> PathBuf {
     };
     let dir = logical(cwd.to_owned());
     match Command::parse(&question.args).chdir {
-        // A directory that is not there is for Go to complain about.
-        Some(to) => fs::canonicalize(dir.join(to)).map_or(dir, logical),
-        None => dir,
+        Some(to) => match fs::canonicalize(dir.join(to)).ok().filter(|to| to.is_dir()) {
+            Some(to) => (logical(to), true),
+            None => (dir, false),
+        },
+        None => (dir, true),
     }
 }
 
@@ -93,33 +116,43 @@ fn is_same(a: &Path, b: &Path) -> bool {
     id(a).is_some_and(|a| Some(a) == id(b))
 }
 
-/// The active go.work, else go.mod, by cmd/go's rules (`modload.FindGoWork`, `modload.FindGoMod`).
-fn module_file(
+/// Whether Go works with modules, and the active go.work, else go.mod, by cmd/go's rules (`modload.WillBeEnabled`,
+/// `modload.FindGoWork`, `modload.FindGoMod`).
+fn modules(
     dir: &Path,
     vars: &Vars,
     go_env: &GoEnv,
     layout: &Layout,
     passed_over: &mut Vec<String>,
-) -> Result<Option<ModuleFile>, Error> {
-    if !matches!(go_env.effective(vars, "GO111MODULE"), None | Some("on" | "auto")) {
-        return Ok(None);
-    }
-    let work = match go_env.effective(vars, "GOWORK") {
+) -> Result<(Modules, Option<ModuleFile>), Error> {
+    let is_automatic = match go_env.effective(vars, "GO111MODULE") {
+        None | Some("on") => false,
+        Some("auto") => true,
+        Some(_) => return Ok((Modules::Off, None)),
+    };
+    let go_work = match go_env.effective(vars, "GOWORK") {
         Some("off") => None,
         None | Some("auto") => nearest_go_work(dir, layout),
-        Some(path) => Some(PathBuf::from(path)).filter(|path| path.is_absolute() && path.exists()),
+        Some(path) if !Path::new(path).is_absolute() => return Ok((Modules::Refused, None)),
+        Some(path) => Some(PathBuf::from(path)).filter(|path| path.exists()),
     };
-    let Some(path) = work.or_else(|| nearest_go_mod(dir, vars)) else { return Ok(None) };
-    let Some(text) = read(&path, passed_over)? else { return Ok(None) };
+    let go_mod = if go_work.is_none() || is_automatic { nearest_go_mod(dir, vars) } else { None };
+    let modules = match (is_automatic, &go_work, &go_mod) {
+        (false, _, _) | (true, _, Some(_)) => Modules::On,
+        (true, Some(_), None) => Modules::OnFromGo127,
+        (true, None, None) => Modules::Off,
+    };
+    let Some(path) = go_work.or(go_mod) else { return Ok((modules, None)) };
+    let Some(text) = read(&path, passed_over)? else { return Ok((modules, None)) };
     let (go, toolchain) = (gomod::scan(&text, "go"), gomod::scan(&text, "toolchain"));
-    Ok(Some(ModuleFile { path, go, toolchain }))
+    Ok((modules, Some(ModuleFile { path, go, toolchain })))
 }
 
 fn nearest_go_work(dir: &Path, layout: &Layout) -> Option<PathBuf> {
     let sdks = layout.sdks();
     for dir in dir.ancestors().take(MAX_LEVELS) {
         let file = dir.join("go.work");
-        if fs::metadata(&file).is_ok_and(|m| m.is_file()) {
+        if fs::metadata(&file).is_ok_and(|m| !m.is_dir()) {
             return Some(file);
         }
         // Go does not look for a workspace above its own GOROOT.

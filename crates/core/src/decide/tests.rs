@@ -7,7 +7,9 @@ use std::borrow::Borrow;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use super::{Decision, Install, Kind, Level, ModuleFile, Question, Refusal, Surroundings, Target, Tool, decide};
+use super::{
+    Decision, Install, Kind, Level, ModuleFile, Modules, Question, Refusal, Surroundings, Target, Tool, decide,
+};
 use crate::goenv::GoEnv;
 use crate::gomod;
 use crate::pinfile;
@@ -16,10 +18,12 @@ use crate::spec::Spec;
 use crate::vars::Vars;
 use crate::version::Version;
 
+mod checklist;
 mod edits;
 mod floors;
 mod pins;
 mod ranks;
+mod selection;
 
 /// A directory, what lies around it, and a call made there.
 #[derive(Clone)]
@@ -28,7 +32,9 @@ struct World {
     home: Option<PathBuf>,
     files: Vec<(PathBuf, String)>,
     overrides: Vec<(PathBuf, Spec)>,
+    modules: Modules,
     go_env: String,
+    sdk_toolchains: Vec<(Version, String)>,
     vars: Vars,
     tool: Tool,
     args: Vec<OsString>,
@@ -43,7 +49,9 @@ fn at(cwd: &str) -> World {
         home: Some("/home/ana".into()),
         files: Vec::new(),
         overrides: Vec::new(),
+        modules: Modules::On,
         go_env: String::new(),
+        sdk_toolchains: Vec::new(),
         vars: Vars::default(),
         tool: Tool::Go,
         args: vec!["version".into()],
@@ -88,6 +96,17 @@ impl World {
         self
     }
 
+    /// The `go.env` of this installed SDK says so.
+    fn sdk_says(mut self, version: &str, toolchain: &str) -> World {
+        self.sdk_toolchains.push((version.parse().unwrap(), toolchain.to_owned()));
+        self
+    }
+
+    fn modules(mut self, modules: Modules) -> World {
+        self.modules = modules;
+        self
+    }
+
     fn installed(mut self, versions: &str) -> World {
         self.installed = versions.split_whitespace().map(|v| v.parse().unwrap()).collect();
         self
@@ -126,7 +145,9 @@ impl World {
             module_file: self.module_file(),
             home: self.home.clone(),
             overrides: self.overrides.clone(),
+            modules: self.modules,
             go_env: GoEnv::parse(self.go_env.as_bytes()),
+            sdk_toolchains: self.sdk_toolchains.clone(),
             passed_over: Vec::new(),
         };
         let question = Question { tool: self.tool.clone(), args: self.args.clone(), vars: self.vars.clone() };

@@ -2,21 +2,16 @@
 
 use std::path::Path;
 
-use super::{Case, Chosen, Install, Kind, ModuleFile, Refusal, Seen, Target, Tool};
+use super::selection::Reads;
+use super::{Case, Chosen, Install, Kind, ModuleFile, Modules, Refusal, Seen, Target, Tool};
 use crate::gomod;
-use crate::origin::{Origin, escaped_text};
+use crate::gotoolchain::GoToolchain;
+use crate::origin::{Origin, escaped, escaped_text};
 use crate::pinfile::{Entry, Wish};
 use crate::safe_floor;
 use crate::settings::{GoLine, ToolchainLine};
 use crate::spec::{ParseSpecError, Spec};
-use crate::version::{Version, from_toolchain, is_valid};
-
-/// Whether go.mod and go.work play a part.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum ModuleFiles {
-    Counted,
-    Ignored,
-}
+use crate::version::{Version, compare, from_toolchain, is_lang, is_valid};
 
 /// A minimum that was found.
 pub(super) struct Minimum {
@@ -50,13 +45,23 @@ impl Found {
 
 impl Case<'_> {
     /// Lets the first wish win, and says what became of the others.
-    pub(super) fn choose(&self, module_files: ModuleFiles) -> Result<Chosen, Refusal> {
+    pub(super) fn choose(&self, reads: Reads) -> Result<Chosen, Refusal> {
         let mut notes = Vec::new();
-        let mut pins = self.pins_from_caller();
-        let minimums = self.collect_from_disk(module_files, &mut pins, &mut notes);
+        let mut pins = self.pins_from_caller(reads);
+        let minimums = self.collect_from_disk(reads, &mut pins, &mut notes);
         let home_pins = self.home_pins();
 
         let mut seen: Vec<Seen> = Vec::new();
+        if self.goes_beyond_its_name(&minimums) {
+            let (skipped, others): (Vec<Found>, _) = pins.into_iter().partition(|found| found.rank == 3);
+            pins = others;
+            seen.extend(skipped.into_iter().flat_map(|found| found.entries).map(|(origin, text, _)| Seen {
+                rank: 3,
+                origin,
+                text,
+                lost: Some("Go itself goes beyond it".to_owned()),
+            }));
+        }
         let note_loser = |seen: &mut Vec<Seen>, found: &Found| {
             if let Some((origin, text, _)) = found.entries.first() {
                 let decides = seen.iter().find(|s| s.lost.is_none()).filter(|winner| winner.rank == found.rank);
@@ -79,11 +84,13 @@ impl Case<'_> {
             return Ok(Chosen { target, origin, kind: Kind::Pin, rank: first.rank, seen, notes });
         }
         let default = self.default_wish(home_pins, &mut seen)?;
-        Ok(self.with_floor(minimums, default, seen, notes))
+        let mut chosen = self.with_floor(minimums, default, seen, notes);
+        chosen.seen.sort_by_key(|s| s.rank);
+        Ok(chosen)
     }
 
     /// Ranks 1 to 3, which the caller brings along.
-    fn pins_from_caller(&self) -> Vec<Found> {
+    fn pins_from_caller(&self, reads: Reads) -> Vec<Found> {
         let vars = &self.question.vars;
         let mut pins = Vec::new();
         if let Tool::Launcher(version) = &self.question.tool {
@@ -101,21 +108,31 @@ impl Case<'_> {
             let word = word.to_string_lossy();
             pins.push(Found::one(2, Origin::Variable("GOVERN_GO_VERSION"), &word, Spec::parse(&word)));
         }
-        if let Some(value) = super::edits::exported_by_user(vars)
-            && let Some(version) = toolchain_name(value.split('+').next().unwrap_or_default())
+        if let Some(value) =
+            super::edits::exported_by_user(vars).filter(|_| matches!(reads, Reads::All | Reads::Variable))
+            && let GoToolchain::Fixed(name) | GoToolchain::AtLeast(name) = GoToolchain::parse(value)
+            && let Some(version) = toolchain_name(name)
         {
             pins.push(Found::one(3, Origin::Variable("GOTOOLCHAIN"), value, Ok(Spec::Exact(version))));
         }
         pins
     }
 
+    /// GOTOOLCHAIN says `go1.22.4+auto`, that release is not here, and Go would not run it anyway: a module file asks for
+    /// a newer one, or says what Go refuses.
+    fn goes_beyond_its_name(&self, minimums: &[Minimum]) -> bool {
+        let value = super::edits::exported_by_user(&self.question.vars).map(GoToolchain::parse);
+        let Some(GoToolchain::AtLeast(name)) = value else { return false };
+        let is_here = self.installed.iter().any(|version| version.toolchain() == name);
+        let is_newer = |minimum: &Minimum| compare(minimum.version.base(), from_toolchain(name)).is_gt();
+        let toolchain = self.around.module_file.as_ref().and_then(|file| file.toolchain.as_ref());
+        let is_refused =
+            self.around.modules == Modules::Refused || toolchain.is_some_and(|line| is_refused(&line.value));
+        !is_here && (minimums.iter().any(is_newer) || is_refused)
+    }
+
     /// Ranks 4 to 6. Appends the pins; the minimums are given back, the highest first.
-    fn collect_from_disk(
-        &self,
-        module_files: ModuleFiles,
-        pins: &mut Vec<Found>,
-        notes: &mut Vec<String>,
-    ) -> Vec<Minimum> {
+    fn collect_from_disk(&self, reads: Reads, pins: &mut Vec<Found>, notes: &mut Vec<String>) -> Vec<Minimum> {
         let levels = &self.around.levels;
         let is_above = |dir: &Path| levels.iter().any(|level| level.dir == dir);
         let mut overrides: Vec<_> = self.around.overrides.iter().filter(|(dir, _)| is_above(dir)).collect();
@@ -123,8 +140,8 @@ impl Case<'_> {
         for (dir, spec) in overrides {
             pins.push(Found::one(4, Origin::Override(dir.clone()), &spec.to_string(), Ok(spec.clone())));
         }
-        let module = self.around.module_file.as_ref().filter(|_| module_files == ModuleFiles::Counted);
-        let (mut module_pin, minimums) = match module {
+        let module = self.around.module_file.as_ref().filter(|_| matches!(reads, Reads::All | Reads::Pins));
+        let (mut module_pin, mut minimums) = match module {
             Some(file) => self.module_wishes(file, notes),
             None => (None, Vec::new()),
         };
@@ -143,6 +160,7 @@ impl Case<'_> {
         }
         // A go.work named by GOWORK, or a module at or above the home directory, is not among those levels.
         pins.extend(module_pin);
+        minimums.retain(|_| reads == Reads::All);
         minimums
     }
 
@@ -152,7 +170,9 @@ impl Case<'_> {
             let origin = Origin::File { path: file.path.clone(), line: line.number };
             Some(Minimum { origin, text: format!("{key} {}", escaped_text(&line.value)), version: version? })
         };
-        let version = |line: &gomod::Line| Version::parse(&line.value).ok().filter(|_| is_valid(&line.value));
+        // `go 2.0` is a version, and no Go: what there is to say about it, Go says.
+        let is_release = |value: &str| is_valid(value) && value.starts_with('1');
+        let version = |line: &gomod::Line| Version::parse(&line.value).ok().filter(|_| is_release(&line.value));
         let go = file.go.as_ref().and_then(|line| wish(line, "go", version(line)));
         let toolchain = file.toolchain.as_ref().and_then(|line| wish(line, "toolchain", toolchain_name(&line.value)));
 
@@ -175,6 +195,16 @@ impl Case<'_> {
                 pin = Some(Found { by_repository: true, ..Found::one(5, go.origin, &text, spec) });
             }
             _ => {}
+        }
+        if self.settings.toolchain_line == ToolchainLine::Minimum
+            && let Some(line) = file
+                .toolchain
+                .as_ref()
+                .filter(|line| ends_selection(&line.value, file.go.as_ref().map_or("", |go| &go.value)))
+        {
+            let value = escaped_text(&line.value);
+            notes.push(format!("{}:{}: with `toolchain {value}` Go does not go up", escaped(&file.path), line.number));
+            minimums.clear();
         }
         minimums.sort_by(|a, b| b.version.cmp_go(&a.version));
         (pin, minimums)
@@ -293,6 +323,18 @@ fn toolchain_name(name: &str) -> Option<Version> {
         return None;
     }
     Version::parse(name).ok().filter(|version| !version.is_lang())
+}
+
+/// A `toolchain` line that Go refuses.
+fn is_refused(value: &str) -> bool {
+    value != "default" && !value.is_empty() && from_toolchain(value).is_empty()
+}
+
+/// A `toolchain` line behind which Go's own selection does not go up to what the `go` line says: `default`, what it
+/// refuses, and a language version, of which it says that it is no toolchain.
+fn ends_selection(toolchain: &str, go: &str) -> bool {
+    let version = from_toolchain(toolchain);
+    toolchain == "default" || is_refused(toolchain) || (is_lang(version) && compare(go, version).is_le())
 }
 
 /// Notes when the files of one directory want different things.
