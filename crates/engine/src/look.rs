@@ -38,7 +38,9 @@ pub(crate) fn look(question: &Question, cwd: &Path, layout: &Layout, os: &str) -
     let (dir, is_there) = directory(question, cwd);
     let mut around = Surroundings { home: crate::home::user_home(&question.vars), ..Surroundings::default() };
     let mut passed_over = Vec::new();
-    around.go_env = read_go_env(&question.vars, os, &mut passed_over)?;
+    // A relative GOENV is one from where Go is started: `-C` comes later.
+    let go_env = goenv::user_file(&question.vars, os).map(|path| cwd.join(path));
+    around.go_env = read_go_env(go_env, &mut passed_over)?;
     for dir in dir.ancestors().take(MAX_LEVELS) {
         let mut entries = |name: &str, parse: fn(&[u8]) -> Vec<pinfile::Entry>| {
             Ok::<_, Error>(read(&dir.join(name), &mut passed_over)?.map(|text| parse(&text)).unwrap_or_default())
@@ -58,7 +60,7 @@ pub(crate) fn look(question: &Question, cwd: &Path, layout: &Layout, os: &str) -
 
 /// The file that `go env -w` writes, for callers that are not asking which Go to run.
 pub(crate) fn go_env(vars: &Vars, os: &str) -> Result<GoEnv, Error> {
-    read_go_env(vars, os, &mut Vec::new())
+    read_go_env(goenv::user_file(vars, os).filter(|path| path.is_absolute()), &mut Vec::new())
 }
 
 /// The GOTOOLCHAIN in the `go.env` of each of these SDKs, where it is not the `auto` of every release.
@@ -76,8 +78,8 @@ pub(crate) fn sdk_toolchains(
     Ok(found)
 }
 
-fn read_go_env(vars: &Vars, os: &str, passed_over: &mut Vec<String>) -> Result<GoEnv, Error> {
-    let Some(path) = goenv::user_file(vars, os) else { return Ok(GoEnv::default()) };
+fn read_go_env(path: Option<PathBuf>, passed_over: &mut Vec<String>) -> Result<GoEnv, Error> {
+    let Some(path) = path else { return Ok(GoEnv::default()) };
     Ok(read(&path, passed_over)?.map(|text| GoEnv::parse(&text)).unwrap_or_default())
 }
 
