@@ -4,11 +4,11 @@
 
 use super::edits::exported_by_user;
 use super::wishes::Minimum;
-use super::{Case, Install, Modules, Refusal, Target, Tool};
+use super::{Case, Chosen, Install, Kind, Modules, Refusal, Target, Tool};
 use crate::command::Shape;
 use crate::gotoolchain::GoToolchain;
 use crate::spec::Spec;
-use crate::version::{compare, from_toolchain};
+use crate::version::{Version, compare, from_toolchain};
 
 /// What Go itself reads before it runs a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +68,29 @@ impl Case<'_> {
             GoToolchain::Local | GoToolchain::Fixed(_) | GoToolchain::Invalid => {
                 Some(format!("GOTOOLCHAIN={} {by} decides", value.escape_debug()))
             }
+        }
+    }
+
+    /// gofmt cannot switch: where the chosen Go would, its gofmt is that of the Go which it would switch to.
+    pub(super) fn as_go_switches(&self, chosen: Chosen, reads: Reads, highest: Option<&Version>) -> Chosen {
+        let is_exact = chosen.kind == Kind::Pin && chosen.rank != 3;
+        if self.question.tool != Tool::Gofmt || reads != Reads::All || is_exact {
+            return chosen;
+        }
+        let said = self.said(&chosen.target).map(|said| GoToolchain::parse(said.value));
+        let name = match said {
+            Some(GoToolchain::Fixed(name)) => name.to_owned(),
+            Some(GoToolchain::AtLeast(name)) => {
+                let newer = highest.filter(|highest| compare(highest.base(), from_toolchain(name)).is_gt());
+                newer.map_or(name.to_owned(), |newer| {
+                    format!("{}{}", newer.toolchain(), if newer.is_lang() { ".0" } else { "" })
+                })
+            }
+            _ => return chosen,
+        };
+        match self.installed.iter().find(|version| version.toolchain() == name) {
+            Some(version) => Chosen { target: Target::Sdk(version.clone()), ..chosen },
+            None => chosen,
         }
     }
 

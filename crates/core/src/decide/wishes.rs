@@ -47,20 +47,22 @@ impl Case<'_> {
     /// Lets the first wish win, and says what became of the others.
     pub(super) fn choose(&self, reads: Reads) -> Result<Chosen, Refusal> {
         let mut notes = Vec::new();
-        let mut pins = self.pins_from_caller(reads);
+        let mut pins = self.pins_from_caller();
         let minimums = self.collect_from_disk(reads, &mut pins, &mut notes);
+        let highest = minimums.first().map(|minimum| minimum.version.clone());
         let home_pins = self.home_pins();
 
         let mut seen: Vec<Seen> = Vec::new();
-        if self.goes_beyond_its_name(&minimums) {
+        let skip_variable = match reads {
+            Reads::Nothing => Some("without modules Go does not read it"),
+            Reads::Pins => Some("this command does not read it"),
+            Reads::All | Reads::Variable => self.goes_beyond_its_name(&minimums).then_some("Go itself goes beyond it"),
+        };
+        if let Some(why) = skip_variable {
             let (skipped, others): (Vec<Found>, _) = pins.into_iter().partition(|found| found.rank == 3);
             pins = others;
-            seen.extend(skipped.into_iter().flat_map(|found| found.entries).map(|(origin, text, _)| Seen {
-                rank: 3,
-                origin,
-                text,
-                lost: Some("Go itself goes beyond it".to_owned()),
-            }));
+            let lost = |(origin, text, _)| Seen { rank: 3, origin, text, lost: Some(why.to_owned()) };
+            seen.extend(skipped.into_iter().flat_map(|found| found.entries).map(lost));
         }
         let note_loser = |seen: &mut Vec<Seen>, found: &Found| {
             if let Some((origin, text, _)) = found.entries.first() {
@@ -81,16 +83,17 @@ impl Case<'_> {
             pins.chain(home_pins).chain(self.default_pin()).for_each(|found| note_loser(&mut seen, &found));
             seen.extend(minimums.into_iter().map(|minimum| minimum.lost("a pin is exact")));
             seen.sort_by_key(|s| s.rank);
-            return Ok(Chosen { target, origin, kind: Kind::Pin, rank: first.rank, seen, notes });
+            let chosen = Chosen { target, origin, kind: Kind::Pin, rank: first.rank, seen, notes };
+            return Ok(self.as_go_switches(chosen, reads, highest.as_ref()));
         }
         let default = self.default_wish(home_pins, &mut seen)?;
         let mut chosen = self.with_floor(minimums, default, seen, notes);
         chosen.seen.sort_by_key(|s| s.rank);
-        Ok(chosen)
+        Ok(self.as_go_switches(chosen, reads, highest.as_ref()))
     }
 
     /// Ranks 1 to 3, which the caller brings along.
-    fn pins_from_caller(&self, reads: Reads) -> Vec<Found> {
+    fn pins_from_caller(&self) -> Vec<Found> {
         let vars = &self.question.vars;
         let mut pins = Vec::new();
         if let Tool::Launcher(version) = &self.question.tool {
@@ -108,8 +111,7 @@ impl Case<'_> {
             let word = word.to_string_lossy();
             pins.push(Found::one(2, Origin::Variable("GOVERN_GO_VERSION"), &word, Spec::parse(&word)));
         }
-        if let Some(value) =
-            super::edits::exported_by_user(vars).filter(|_| matches!(reads, Reads::All | Reads::Variable))
+        if let Some(value) = super::edits::exported_by_user(vars)
             && let GoToolchain::Fixed(name) | GoToolchain::AtLeast(name) = GoToolchain::parse(value)
             && let Some(version) = toolchain_name(name)
         {
@@ -125,9 +127,8 @@ impl Case<'_> {
         let Some(GoToolchain::AtLeast(name)) = value else { return false };
         let is_here = self.installed.iter().any(|version| version.toolchain() == name);
         let is_newer = |minimum: &Minimum| compare(minimum.version.base(), from_toolchain(name)).is_gt();
-        let toolchain = self.around.module_file.as_ref().and_then(|file| file.toolchain.as_ref());
         let is_refused =
-            self.around.modules == Modules::Refused || toolchain.is_some_and(|line| is_refused(&line.value));
+            self.around.modules == Modules::Refused || self.around.module_file.as_ref().is_some_and(is_refused);
         !is_here && (minimums.iter().any(is_newer) || is_refused)
     }
 
@@ -196,14 +197,13 @@ impl Case<'_> {
             }
             _ => {}
         }
-        if self.settings.toolchain_line == ToolchainLine::Minimum
-            && let Some(line) = file
-                .toolchain
-                .as_ref()
-                .filter(|line| ends_selection(&line.value, file.go.as_ref().map_or("", |go| &go.value)))
-        {
-            let value = escaped_text(&line.value);
-            notes.push(format!("{}:{}: with `toolchain {value}` Go does not go up", escaped(&file.path), line.number));
+        if self.settings.toolchain_line == ToolchainLine::Minimum && ends_selection(file) {
+            let lines = [("toolchain", &file.toolchain), ("go", &file.go)];
+            let found = lines.iter().find_map(|(key, line)| Some((key, line.as_ref()?)));
+            notes.extend(found.map(|(key, line)| {
+                let text = escaped_text(&line.value);
+                format!("{}:{}: with `{key} {text}` Go does not go up", escaped(&file.path), line.number)
+            }));
             minimums.clear();
         }
         minimums.sort_by(|a, b| b.version.cmp_go(&a.version));
@@ -325,16 +325,25 @@ fn toolchain_name(name: &str) -> Option<Version> {
     Version::parse(name).ok().filter(|version| !version.is_lang())
 }
 
-/// A `toolchain` line that Go refuses.
-fn is_refused(value: &str) -> bool {
-    value != "default" && !value.is_empty() && from_toolchain(value).is_empty()
+/// A module file with which Go's selection ends in an error: its `toolchain` line is none, or it asks for a Go 2.
+fn is_refused(file: &ModuleFile) -> bool {
+    let (go, toolchain) = (value(file.go.as_ref()), value(file.toolchain.as_ref()));
+    let is_go_2 = |version: &str| compare(version, "2").is_ge() && !version.starts_with('1');
+    let version = from_toolchain(toolchain);
+    let is_none = !toolchain.is_empty() && version.is_empty();
+    toolchain != "default" && (is_none || is_go_2(version) || is_go_2(go))
 }
 
-/// A `toolchain` line behind which Go's own selection does not go up to what the `go` line says: `default`, what it
-/// refuses, and a language version, of which it says that it is no toolchain.
-fn ends_selection(toolchain: &str, go: &str) -> bool {
+/// A module file whose `go` line Go's selection does not go up to: `toolchain default`, what it refuses, and a language
+/// version for a toolchain, of which it says that it is none.
+fn ends_selection(file: &ModuleFile) -> bool {
+    let (go, toolchain) = (value(file.go.as_ref()), value(file.toolchain.as_ref()));
     let version = from_toolchain(toolchain);
-    toolchain == "default" || is_refused(toolchain) || (is_lang(version) && compare(go, version).is_le())
+    toolchain == "default" || is_refused(file) || (is_lang(version) && compare(go, version).is_le())
+}
+
+fn value(line: Option<&gomod::Line>) -> &str {
+    line.map_or("", |line| &line.value)
 }
 
 /// Notes when the files of one directory want different things.

@@ -2,6 +2,7 @@
 
 use super::{World, at, check, check_notes, seen};
 use crate::decide::{Modules, Tool};
+use crate::settings::ToolchainLine;
 
 /// A module that asks for more than the default is.
 fn newer() -> World {
@@ -88,6 +89,10 @@ fn without_modules_go_reads_no_gotoolchain_and_no_module_file() {
     let off = || at("/p").default("1.24").modules(Modules::Off);
     check(off().var("GOTOOLCHAIN", "go1.26.3"), DEFAULT);
     check(off().var("GOTOOLCHAIN", "go1.99.0"), DEFAULT);
+    assert_eq!(
+        seen(&off().var("GOTOOLCHAIN", "go1.26.3")),
+        ["3 $GOTOOLCHAIN go1.26.3: without modules Go does not read it", "8 govern default 1.24: wins"]
+    );
     // A pin is govern's own matter.
     check(off().file("/p/.go-version", "1.26.3").var("GOTOOLCHAIN", "go1.27.3"), "5 pin /p/.go-version:1 -> 1.26.3");
     check(off().var("GOVERN_GO_VERSION", "1.26.3"), "2 pin $GOVERN_GO_VERSION -> 1.26.3");
@@ -116,4 +121,39 @@ fn what_mends_a_gotoolchain_does_not_need_it() {
     check(pinned().call("env GOTOOLCHAIN"), "5 pin /p/q/.go-version:1 -> 1.26.3");
     let line = at("/p").file("/p/go.mod", "go 1.24.0\ntoolchain go1.26.3\n").default("1.24");
     check(line.call("env GOTOOLCHAIN"), "5 pin /p/go.mod:2 -> 1.26.3");
+}
+
+#[test]
+fn gofmt_is_that_of_the_go_which_go_would_switch_to() {
+    let gofmt = || newer().tool(Tool::Gofmt);
+    check(gofmt(), FLOOR);
+    check(gofmt().go_env("GOTOOLCHAIN=go1.26.3\n"), "8 default govern default -> 1.26.3");
+    check(gofmt().go_env("GOTOOLCHAIN=go1.26.3+auto\n"), FLOOR);
+    check(gofmt().go_env("GOTOOLCHAIN=go1.28rc1+auto\n"), "8 default govern default -> 1.28rc1");
+    check(gofmt().var("GOTOOLCHAIN", "go1.26.3"), "3 pin $GOTOOLCHAIN -> 1.26.3");
+    check(gofmt().var("GOTOOLCHAIN", "go1.26.3+path"), "3 pin $GOTOOLCHAIN -> 1.27.3");
+    check(gofmt().var("GOTOOLCHAIN", "go1.28rc1+path"), "3 pin $GOTOOLCHAIN -> 1.28rc1");
+    check(gofmt().var("GOTOOLCHAIN", "local"), DEFAULT);
+    // What is not here is not fetched for it: the Go that would have to fetch it is the better one.
+    check(gofmt().go_env("GOTOOLCHAIN=go1.99.0\n"), DEFAULT);
+    let pinned = gofmt().file("/p/q/.go-version", "1.26.3").go_env("GOTOOLCHAIN=go1.24.11\n");
+    check(pinned, "5 pin /p/q/.go-version:1 -> 1.26.3");
+    check(gofmt().modules(Modules::Off).go_env("GOTOOLCHAIN=go1.26.3\n"), DEFAULT);
+}
+
+#[test]
+fn a_module_file_that_go_refuses_needs_no_sdk() {
+    let refused = |lines: &str| {
+        let world = at("/p").file("/p/go.mod", lines).default("1.24");
+        check(world.clone().with(|s| s.toolchain_line = ToolchainLine::Minimum), DEFAULT);
+        check(world.var("GOTOOLCHAIN", "go1.99.0+auto").with(|s| s.toolchain_line = ToolchainLine::Minimum), DEFAULT);
+    };
+    refused("go 1.99.0\ntoolchain local");
+    refused("go 1.99.0\ntoolchain go2.0");
+    refused("go 2.0\ntoolchain go1.26.3");
+    let frozen = at("/p").file("/p/go.mod", "go 1.99.0\ntoolchain default\n").default("1.24");
+    check(frozen.clone(), "6 floor /p/go.mod:1 -> install 1.99 at least 1.99.0 for a checkout");
+    let frozen = frozen.with(|s| s.toolchain_line = ToolchainLine::Minimum);
+    check(&frozen, DEFAULT);
+    check_notes(&frozen, &["/p/go.mod:2: with `toolchain default` Go does not go up"]);
 }
