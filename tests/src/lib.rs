@@ -5,7 +5,6 @@ pub mod fake;
 pub mod home;
 pub mod http;
 pub mod mirror;
-pub mod real;
 pub mod source;
 pub mod wheels;
 

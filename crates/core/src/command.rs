@@ -12,18 +12,18 @@ pub struct Command {
     pub plus: Option<String>,
     /// The directory of a `-C` where Go honours it before it selects a toolchain.
     pub chdir: Option<OsString>,
-    /// What Go's own selection makes of it.
+    /// `go install pkg@version` or `go run pkg@version`.
+    pub package_at_version: bool,
+    /// What Go's own selection makes of it otherwise.
     pub shape: Shape,
 }
 
-/// The command lines that Go's own selection treats apart.
+/// The command lines behind which Go's own selection does not look at everything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Shape {
     /// All others.
     #[default]
     Plain,
-    /// `go install pkg@version` or `go run pkg@version`.
-    PackageAtVersion,
     /// `go env GOTOOLCHAIN` or `go env -w GOTOOLCHAIN=…`, and not a word more: the way out of a wrong GOTOOLCHAIN.
     EnvToolchain,
     /// `go env GOMOD` or `go env GOWORK`, and not a word more.
@@ -114,7 +114,7 @@ impl Command {
             args = &args[1..];
         }
         let (chdir, rest) = cut_chdir(args);
-        Command { plus, chdir, shape: shape(&rest) }
+        Command { plus, chdir, package_at_version: package_at_version(&rest), shape: shape(&rest) }
     }
 
     /// Reads the arguments of a program that is not `go`: only a leading `+SPEC` is for us.
@@ -130,7 +130,6 @@ fn shape(args: &[&OsStr]) -> Shape {
         [b"env", b"GOTOOLCHAIN"] => Shape::EnvToolchain,
         [b"env", b"-w", line] if line.starts_with(b"GOTOOLCHAIN=") => Shape::EnvToolchain,
         [b"env", b"GOMOD" | b"GOWORK"] => Shape::EnvModuleFile,
-        _ if package_at_version(args) => Shape::PackageAtVersion,
         _ => Shape::Plain,
     }
 }
@@ -246,8 +245,7 @@ mod tests {
 
     #[test]
     fn a_package_at_a_version_is_recognised_as_cmd_go_does() {
-        let check =
-            |line: &str, expect: bool| assert_eq!(parse(line).shape == Shape::PackageAtVersion, expect, "{line}");
+        let check = |line: &str, expect: bool| assert_eq!(parse(line).package_at_version, expect, "{line}");
         check("install example.com/tool@v1.0.0", true);
         check("install -C d example.com/tool@v1.0.0", true);
         check("-C d install example.com/tool@latest", true);
@@ -304,7 +302,7 @@ mod tests {
             let args: Vec<OsString> = line.iter().map(OsString::from).collect();
             let command = Command::parse(&args);
             prop_assert_eq!(command.plus.is_some(), line.first().is_some_and(|word| word.starts_with('+')));
-            prop_assert!(command.shape != Shape::PackageAtVersion || line.iter().any(|word| word.contains('@')));
+            prop_assert!(!command.package_at_version || line.iter().any(|word| word.contains('@')));
             prop_assert!(command.chdir.is_none() || line.iter().any(|word| word.contains("-C")));
         }
     }

@@ -6,6 +6,7 @@
 
 mod case;
 mod classes;
+mod published;
 mod world;
 
 use case::{Dice, Installed};

@@ -1,7 +1,6 @@
 //! What changes in the environment of the chosen Go (DESIGN §5, rules R1–R16 of Go's own semantics).
 
 use super::{Case, Chosen, Kind, Target, Tool};
-use crate::command::Shape;
 use crate::vars::Vars;
 use crate::version::Version;
 
@@ -112,7 +111,7 @@ fn toolchain(case: &Case<'_>, chosen: &Chosen, version: Option<&Version>) -> Opt
     }
     match version.filter(|_| chosen.kind == Kind::Pin) {
         // A tool that `go install pkg@version` builds may need a newer Go than the pin: it may have one of ours.
-        Some(version) if case.command.shape == Shape::PackageAtVersion => Some(format!("{}+path", version.toolchain())),
+        Some(version) if case.command.package_at_version => Some(format!("{}+path", version.toolchain())),
         Some(version) => Some(version.toolchain()),
         None => case.settings.managed_only.then(|| "path".to_owned()),
     }

@@ -16,7 +16,6 @@ impl Case<'_> {
         mut notes: Vec<String>,
     ) -> Chosen {
         let (rank, origin, target) = default;
-        notes.extend(self.moved_by_file(&target));
         let mut counted = Vec::new();
         for minimum in minimums {
             match self.stays_below(&minimum, &target) {

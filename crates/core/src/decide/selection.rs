@@ -31,15 +31,13 @@ struct Said<'a> {
 
 impl Case<'_> {
     pub(super) fn reads(&self) -> Result<Reads, Refusal> {
-        // gofmt selects nothing by itself. It is that of the Go which `go version` would run.
-        let shape = if self.question.tool == Tool::Gofmt { Shape::Plain } else { self.command.shape };
         let is_before = |minor, under| Ok(self.is_before(minor, &self.choose(under)?.target));
-        Ok(match (self.around.modules, shape) {
+        Ok(match (self.around.modules, self.command.shape) {
             (Modules::Off, _) => Reads::Nothing,
             (Modules::OnFromGo127, _) if is_before(27, Reads::Nothing)? => Reads::Nothing,
             (_, Shape::EnvToolchain) => Reads::Pins,
             (_, Shape::EnvModuleFile) if !is_before(23, Reads::Pins)? => Reads::Pins,
-            (_, Shape::PackageAtVersion) if is_before(25, Reads::Variable)? => Reads::Variable,
+            _ if self.command.package_at_version && is_before(25, Reads::Variable)? => Reads::Variable,
             _ => Reads::All,
         })
     }
@@ -92,17 +90,6 @@ impl Case<'_> {
             Some(version) => Chosen { target: Target::Sdk(version.clone()), ..chosen },
             None => chosen,
         }
-    }
-
-    /// What `go env -w GOTOOLCHAIN` makes the started Go run instead of itself.
-    pub(super) fn moved_by_file(&self, started: &Target) -> Option<String> {
-        if exported_by_user(&self.question.vars).is_some() {
-            return None;
-        }
-        let Said { value, by } = self.said(started)?;
-        let (GoToolchain::Fixed(name) | GoToolchain::AtLeast(name)) = GoToolchain::parse(value) else { return None };
-        let is_itself = matches!(started, Target::Sdk(version) if version.toolchain() == name);
-        (!is_itself).then(|| format!("GOTOOLCHAIN={} {by}: Go itself runs that", value.escape_debug()))
     }
 
     /// The GOTOOLCHAIN that the started Go finds: the environment, the user's file, its own go.env. `None` when that is

@@ -56,7 +56,6 @@ fn a_minimum_that_go_would_not_go_up_to_needs_no_sdk() {
         "6 floor /p/go.mod:2 -> install 1.99 at least 1.99.0 for a checkout",
     );
     let fixed = far().go_env("GOTOOLCHAIN=go1.26.3\n");
-    check_notes(&fixed, &["GOTOOLCHAIN=go1.26.3 in the file of go env -w: Go itself runs that"]);
     assert_eq!(
         seen(&fixed),
         [

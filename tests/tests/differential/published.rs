@@ -4,23 +4,23 @@
 use std::fs;
 
 use govern_core::version::Version;
+use govern_tests::home::TestHome;
+use govern_tests::mirror::Mirror;
+use govern_tests::wheels;
 use tempfile::TempDir;
-
-use crate::home::TestHome;
-use crate::mirror::Mirror;
-use crate::wheels;
 
 /// Keeps the mirror of the wheels alive; empty when the module proxy gave the SDKs.
 #[derive(Debug)]
-pub struct Source(#[expect(dead_code, reason = "dropped with the test, and not read")] Option<(TempDir, Mirror)>);
+pub(crate) struct Source(
+    #[expect(dead_code, reason = "dropped with the test, and not read")] Option<(TempDir, Mirror)>,
+);
 
 /// Installs these releases, and says where they came from.
 ///
 /// # Panics
 /// When neither source has them: a test that is about real SDKs never skips.
 #[must_use]
-#[expect(clippy::print_stdout, reason = "what a run stood on is part of its result")]
-pub fn install(home: &mut TestHome, versions: &[&str]) -> Source {
+pub(crate) fn install(home: &mut TestHome, versions: &[&str]) -> Source {
     let install = |home: &TestHome| home.run(home.govern(["install"].iter().chain(versions)));
     // As a user's shell would have them: what this machine needs to reach its registries, and nothing else.
     for name in ["GOPROXY", "GOSUMDB", "SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"] {
