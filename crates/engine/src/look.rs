@@ -135,7 +135,11 @@ fn modules(
     let go_work = match go_env.effective(vars, "GOWORK") {
         Some("off") => None,
         None | Some("auto") => nearest_go_work(dir, layout),
-        Some(path) if !Path::new(path).is_absolute() => return Ok((Modules::Refused, None)),
+        Some(path) if !Path::new(path).is_absolute() => {
+            // Go before 1.27 looks for a go.mod only, to find out whether there are modules.
+            let has_modules = !is_automatic || nearest_go_mod(dir, vars).is_some();
+            return Ok((if has_modules { Modules::Refused } else { Modules::OnFromGo127 }, None));
+        }
         Some(path) => Some(PathBuf::from(path)).filter(|path| path.exists()),
     };
     let go_mod = if go_work.is_none() || is_automatic { nearest_go_mod(dir, vars) } else { None };

@@ -163,6 +163,8 @@ fn module_mode_is_found_as_go_finds_it() {
     assert_eq!(world.ask("w", &[], &mode("on")), "1.27.3 < $GOTOOLCHAIN");
     assert_eq!(world.ask("w/m", &[], &mode("auto")), "1.27.3 < $GOTOOLCHAIN");
     assert_eq!(world.ask("none", &[], &mode("auto")), "1.24.11 < govern default", "no module file, no modules");
+    let relative = [("GO111MODULE", "auto"), ("GOWORK", "go.work"), ("GOTOOLCHAIN", "go1.99.0")];
+    assert_eq!(world.ask("none", &[], &relative), "1.24.11 < govern default", "nor with a GOWORK that Go refuses");
     // A go.work alone is enough from Go 1.27 on.
     assert_eq!(world.ask("w", &[], &[("GO111MODULE", "auto")]), "1.24.11 < govern default");
     assert_eq!(world.ask("w/m", &[], &[("GO111MODULE", "auto")]), "1.26.6 < w/go.work:1");
