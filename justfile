@@ -35,6 +35,12 @@ macos:
 mirror SDKS *ARGS:
     cargo run --quiet -p govern-tests --bin mirror -- --sdks {{ SDKS }} {{ ARGS }}
 
+# how fast it is, beside what nothing can beat: one table
+bench ROUNDS="2000":
+    cargo build --release --locked -p govern-cli -p govern-daemon
+    cargo build --profile shim --locked -p govern-shim
+    cargo run --release --locked -p govern-tests --bin bench -- target/release target/shim {{ ROUNDS }}
+
 # licences, sources and advisories of the dependencies
 deny:
     cargo deny check

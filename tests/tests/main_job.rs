@@ -322,6 +322,17 @@ fn an_sdk_in_use_is_not_removed() {
 }
 
 #[test]
+fn a_daemon_that_a_go_has_started_keeps_no_sdk_in_use() {
+    let world = World::new(&["1.26.6"]);
+    assert_eq!(world.govern(&["install", "1.26.6"]).status, 0);
+    world.home.stop_daemon();
+    assert_eq!(world.version_in("p"), "go1.26.6");
+    world.home.start_daemon();
+    let removed = world.govern(&["uninstall", "1.26.6"]);
+    assert_eq!(removed.status, 0, "{removed}");
+}
+
+#[test]
 fn launchers_lead_back_to_the_sdk_they_are_named_after() {
     let world = World::new(&["1.24.11", "1.26.6"]);
     assert_eq!(world.govern(&["install", "1.24.11"]).status, 0);

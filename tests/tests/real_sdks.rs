@@ -3,8 +3,9 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic, and this one says what it ran on")]
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use govern_core::version::Version;
 use govern_tests::home::{Outcome, TestHome};
@@ -211,4 +212,65 @@ fn modules_and_launchers(world: &World) {
     assert!(switched.stdout.contains("go1.26.6"), "{switched}");
     let cache = home.path().join("go/pkg/mod/golang.org");
     assert!(!cache.exists(), "cmd/go downloaded a toolchain of its own into {}", cache.display());
+}
+
+#[test]
+#[ignore = "downloads two SDKs; .ci/real-sdks runs it"]
+fn a_plain_go_and_a_govern_get_their_sdks_from_a_mirror() {
+    let mut office = TestHome::new();
+    for name in ["GOPROXY", "GOSUMDB", "SSL_CERT_FILE", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"] {
+        office.export(name, of_this_machine(name));
+    }
+    office.export("GOVERN_DL_URL", "off");
+    let mirror = Serving::start(&office, &[]);
+    let mut client = TestHome::new();
+    client.export("GOVERN_DL_URL", "off");
+    client.export("GOPROXY", mirror.url.as_str());
+    client.export("GOSUMDB", "");
+    let installed = client.run(client.govern(["install", "1.24.11"]));
+    assert_eq!(installed.status, 0, "the module proxy must answer for this\n{installed}");
+    let listed = client.run(client.govern(["list", "--json"]));
+    assert!(listed.stdout.contains("\"proof\": \"log\"") || listed.stdout.contains("\"proof\":\"log\""), "{listed}");
+
+    // No shim, no govern: Go's own switch, checked against the checksum database that the mirror passes on.
+    let go = client.layout().sdks().join("go1.24.11/bin/go");
+    let switch = |proxy: &str, cache: &str| {
+        let mut command = client.command(&go);
+        command.arg("version").env("GOTOOLCHAIN", "go1.26.6").env("GOPROXY", proxy).env("GOSUMDB", "");
+        command.env("PATH", "/usr/bin:/bin").env("GOMODCACHE", client.path().join(cache)).env("GOFLAGS", "-modcacherw");
+        client.run(command)
+    };
+    let switched = switch(&mirror.url, "cache");
+    assert!(switched.stdout.starts_with("go version go1.26.6 "), "{switched}");
+    drop(mirror);
+
+    // The source is gone: what was downloaded once is there for everybody.
+    office.export("GOPROXY", "off");
+    let mirror = Serving::start(&office, &["--offline"]);
+    let switched = switch(&mirror.url, "another-cache");
+    assert!(switched.stdout.starts_with("go version go1.26.6 "), "{switched}");
+    println!("a plain go1.24.11 switched to go1.26.6 through a mirror, and again with the mirror offline");
+}
+
+/// A running `govern mirror serve`.
+struct Serving {
+    process: Child,
+    url: String,
+}
+
+impl Serving {
+    fn start(home: &TestHome, more: &[&str]) -> Serving {
+        let mut command = home.govern(["mirror", "serve", "--listen", "127.0.0.1:0"]);
+        let mut process = command.args(more).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut url = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        Serving { process, url: url.trim_end().to_owned() }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }

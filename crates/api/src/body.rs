@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use govern_core::decide::{self, Kind, Launchers, Target, Tool};
 use govern_core::event::Event;
+use govern_core::link;
 use govern_core::origin;
 use govern_core::sdk::SdkFacts;
 use govern_core::vars::Vars;
@@ -111,9 +112,9 @@ pub struct Decision {
     pub schema: u32,
     /// The directory looked at, after `-C`.
     pub dir: OsText,
-    /// `sdk`: it is installed. `install`: it is not. `path`: a go further down PATH.
+    /// `sdk`: it is installed. `install`: it is not. `linked`: a tree of the user's own. `path`: a go further down PATH.
     pub target: String,
-    /// The release, when it is installed.
+    /// The release, when it is installed; what a linked tree calls itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Its root.
@@ -122,6 +123,9 @@ pub struct Decision {
     /// The program that would run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<OsText>,
+    /// The tree of the user's own, when it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub linked: Option<Linked>,
     /// What must be installed first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wanted: Option<String>,
@@ -202,11 +206,14 @@ impl Decision {
     pub fn new(decision: &decide::Decision, tool: &Tool, dir: &Path, goroot: impl Fn(&Version) -> PathBuf) -> Decision {
         let (target, version, install) = match &decision.target {
             Target::Sdk(version) => ("sdk", Some(version), None),
+            Target::Linked(_) => ("linked", None, None),
             Target::Install(install) => ("install", None, Some(install)),
             Target::PathGo { or_install } => ("path", None, or_install.as_ref()),
         };
-        let goroot = version.map(goroot);
-        let program = goroot.as_ref().map(|root| root.join("bin").join(tool.program()));
+        let link = if let Target::Linked(link) = &decision.target { Some(link) } else { None };
+        let goroot = version.map(goroot).or_else(|| link.map(|link| link.goroot.clone()));
+        let can_run = link.is_none_or(|link| link.fault.is_none());
+        let program = goroot.as_ref().filter(|_| can_run).map(|root| root.join("bin").join(tool.program()));
         let mut set: BTreeMap<String, String> =
             decision.edits.set.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         if let Some(root) = goroot.as_ref().filter(|_| decision.edits.set_goroot) {
@@ -216,7 +223,8 @@ impl Decision {
             schema: SCHEMA,
             dir: dir.into(),
             target: target.to_owned(),
-            version: version.map(Version::toolchain),
+            version: version.map(Version::toolchain).or_else(|| link.and_then(|link| link.called.clone())),
+            linked: link.map(Linked::from),
             goroot: goroot.as_deref().map(Into::into),
             program: program.as_deref().map(Into::into),
             wanted: install.map(|install| install.spec.to_string()),
@@ -253,6 +261,38 @@ pub struct Sdks {
     pub schema: u32,
     /// The SDKs.
     pub installed: Vec<Sdk>,
+    /// The trees of the user's own, by name.
+    #[serde(default)]
+    pub linked: Vec<Linked>,
+}
+
+/// A Go tree that the user built and linked under a name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Linked {
+    /// The name: `tip`.
+    pub name: String,
+    /// Its root.
+    pub goroot: OsText,
+    /// What it calls itself: the first line of its `VERSION`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// `none (linked)`: nobody published it.
+    pub proof: String,
+    /// Why it cannot run, when it cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<Problem>,
+}
+
+impl From<&link::Link> for Linked {
+    fn from(link: &link::Link) -> Linked {
+        Linked {
+            name: link.name.as_str().to_owned(),
+            goroot: link.goroot.as_path().into(),
+            version: link.called.clone(),
+            proof: link::PROOF.to_owned(),
+            problem: link.broken().map(Into::into),
+        }
+    }
 }
 
 /// An installed SDK.
@@ -322,6 +362,9 @@ pub struct Releases {
     pub stale: bool,
     /// The releases.
     pub releases: Vec<Release>,
+    /// Who does not answer, and why, each one line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// A release.
@@ -333,6 +376,9 @@ pub struct Release {
     pub stable: bool,
     /// It is installed here.
     pub installed: bool,
+    /// The vendor whose build it is; absent for the Go project's releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vendor: Option<String>,
 }
 
 /// A change that is wished for.

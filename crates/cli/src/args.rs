@@ -3,12 +3,13 @@
 use std::error::Error;
 use std::ffi::OsString;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use govern_core::spec::{ParseSpecError, Spec};
+use govern_core::spec::{LinkName, ParseSpecError, Spec};
 
 const HEADERS: Styles = Styles::styled()
     .header(AnsiColor::Green.on_default().bold())
@@ -17,7 +18,7 @@ const HEADERS: Styles = Styles::styled()
     .placeholder(AnsiColor::Cyan.on_default());
 
 const AFTER: &str = "\
-A SPEC is 1.22 (its newest patch), 1.22.4, 1.28rc1, latest, oldstable or '>=1.25, <1.27'.
+A SPEC is 1.22 (its newest patch), 1.22.4, 1.28rc1, latest, oldstable, '>=1.25, <1.27' or a linked name.
 One call with another Go:  go +1.22.4 build ./...";
 
 /// The heading of the flags that every verb has.
@@ -68,6 +69,10 @@ pub(crate) enum Verb {
     Install(Install),
     /// Remove installed Go versions
     Uninstall(Uninstall),
+    /// Give a Go that you built a name, to be pinned like a version
+    Link(Link),
+    /// Take such a name away; the Go stays where it is
+    Unlink(Unlink),
     /// Show the installed Go versions, or those that exist
     #[command(visible_alias = "ls", alias = "versions")]
     List(List),
@@ -98,6 +103,9 @@ pub(crate) enum Verb {
     Daemon(Daemon),
     /// Show the directories that asked for a Go
     Projects(Json),
+    /// Give Go on to other machines
+    #[command(subcommand)]
+    Mirror(Mirror),
     /// Print a completion script for a shell
     Completions(Completions),
 }
@@ -130,6 +138,25 @@ pub(crate) struct Uninstall {
     /// The versions
     #[arg(value_name = "SPEC", value_parser = spec, required = true)]
     pub(crate) specs: Vec<Spec>,
+}
+
+/// `link`.
+#[derive(Debug, Args)]
+pub(crate) struct Link {
+    /// The name: small letters, digits, `-` and `_`, such as tip
+    #[arg(value_name = "NAME", value_parser = link_name)]
+    pub(crate) name: LinkName,
+    /// The root of the Go: the directory with bin/go in it
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+}
+
+/// `unlink`.
+#[derive(Debug, Args)]
+pub(crate) struct Unlink {
+    /// The name
+    #[arg(value_name = "NAME", value_parser = link_name)]
+    pub(crate) name: LinkName,
 }
 
 /// `list`.
@@ -306,6 +333,24 @@ pub(crate) struct Logs {
     pub(crate) lines: usize,
 }
 
+/// `mirror`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Mirror {
+    /// Serve archives over HTTP, read-only, in the shapes of go.dev/dl and of a module proxy
+    Serve(Serve),
+}
+
+/// `mirror serve`.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Where to listen; 0.0.0.0:8090 lets others in
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
+    pub(crate) listen: SocketAddr,
+    /// Give out what is here and download nothing
+    #[arg(long)]
+    pub(crate) offline: bool,
+}
+
 /// `completions`.
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
@@ -333,6 +378,13 @@ impl Error for Misread {}
 
 fn spec(word: &str) -> Result<Spec, Misread> {
     Spec::parse(word).map_err(|fault| Misread { word: word.to_owned(), fault })
+}
+
+fn link_name(word: &str) -> Result<LinkName, String> {
+    LinkName::parse(word).map_err(|fault| match Spec::parse(word) {
+        Ok(_) => fault.reason.to_owned(),
+        Err(_) => "a name is a small letter, then small letters, digits, `-` and `_`, such as `tip`".to_owned(),
+    })
 }
 
 /// Why there is no command to obey.
@@ -389,6 +441,7 @@ mod tests {
         check("govern run 1.22 go test -v -q", |verb| matches!(verb, Verb::Run(run) if run.command.len() == 4));
         check("govern pin 1.22 --to go-version", |verb| matches!(verb, Verb::Pin(p) if p.to == Some(Place::GoVersion)));
         check("govern explain /tmp -- -C x build", |verb| matches!(verb, Verb::Explain(e) if e.args.len() == 3));
+        check("govern link tip ../go", |verb| matches!(verb, Verb::Link(link) if link.name.as_str() == "tip"));
         check("govern explain -- build", |verb| matches!(verb, Verb::Explain(e) if e.dir.is_none()));
     }
 
@@ -399,5 +452,8 @@ mod tests {
         assert!(matches!(read(&words("govern uninstall")), Err(Stop::Wrong(_))));
         assert!(matches!(read(&words("govern --version")), Err(Stop::Told(_))));
         assert!(matches!(read(&words("govern")), Err(Stop::Wrong(_))));
+        for name in ["1.22", "go1.22.4", "latest", "Tip", "a/b", "-x", "system"] {
+            assert!(matches!(read(&words(&format!("govern link {name} /go"))), Err(Stop::Wrong(_))), "{name}");
+        }
     }
 }

@@ -13,6 +13,7 @@ use govern_api::client::{Client, Error};
 use govern_core::layout::Layout;
 use govern_core::origin::escaped;
 use govern_core::problem::{Code, Report};
+use govern_core::vars::Vars;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -351,6 +352,12 @@ impl<'a> Ask<'a> {
             Some(pid) => Report::of(Code::Daemon, error).hint(format!("kill -9 {pid}")).hint("govern daemon logs"),
             None => error.report(),
         }
+    }
+
+    /// Gives archives on to others until this process is interrupted.
+    pub(crate) fn serve(&self, listener: std::net::TcpListener, vars: &Vars) -> Result<(), Report> {
+        let local = self.local()?;
+        self.block_on(local.mirror(listener, vars))
     }
 
     fn runtime(&self) -> &Runtime {

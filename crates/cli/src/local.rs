@@ -11,13 +11,15 @@ use govern_api::body::{self, JobEvent, NewJob, SCHEMA};
 use govern_core::decide::Question;
 use govern_core::event::Event;
 use govern_core::layout::Layout;
+use govern_core::link::Link;
 use govern_core::platform::Platform;
 use govern_core::problem::{Code, Report};
 use govern_core::settings::Settings;
-use govern_core::spec::Spec;
+use govern_core::spec::{LinkName, Spec};
 use govern_core::vars::Vars;
 use govern_core::version::Version;
 use govern_engine::{Decided, Engine, Error, Wish, home};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::world::World;
 
@@ -88,25 +90,26 @@ impl Local {
     /// The installed SDKs.
     pub(crate) fn sdks(&self) -> Result<body::Sdks, Report> {
         let sdks = self.engine.sdks().map_err(|e| e.report())?;
-        Ok(body::Sdks { schema: SCHEMA, installed: sdks.iter().map(body::Sdk::from).collect() })
+        let installed = sdks.iter().map(body::Sdk::from).collect();
+        Ok(body::Sdks { schema: SCHEMA, installed, linked: self.links()? })
     }
 
     /// The releases there are.
     pub(crate) async fn releases(&self) -> Result<body::Releases, Report> {
-        let releases = self.engine.releases(&self.vars, false).await.map_err(|e| e.report())?;
-        let mut here: Vec<_> = releases.all.iter().filter(|release| release.is_for(self.engine.platform())).collect();
-        here.sort_by(|a, b| b.version.cmp(&a.version));
-        let one = |release: &&govern_engine::Release| body::Release {
+        let published = self.engine.published(&self.vars, false).await.map_err(|e| e.report())?;
+        let one = |(release, vendor): (govern_engine::Release, Option<String>)| body::Release {
             version: release.version.toolchain(),
             stable: release.stable,
             installed: self.engine.store().sdk(&release.version).is_some(),
+            vendor,
         };
         Ok(body::Releases {
             schema: SCHEMA,
-            source: releases.source.clone(),
-            fetched_at: releases.fetched_at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
-            stale: releases.stale,
-            releases: here.iter().map(one).collect(),
+            source: published.source,
+            fetched_at: published.fetched_at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
+            stale: published.stale,
+            releases: published.all.into_iter().map(one).collect(),
+            notes: published.notes,
         })
     }
 
@@ -148,6 +151,21 @@ impl Local {
         Ok(JobEvent::Done { version, goroot: None, already: false, freed: Some(removed.bytes) })
     }
 
+    /// Gives archives on to others until SIGINT or SIGTERM.
+    pub(crate) async fn mirror(&self, listener: std::net::TcpListener, vars: &Vars) -> Result<(), Report> {
+        let failure = |error: std::io::Error| Report::of(Code::Failure, &error);
+        let listener = tokio::net::TcpListener::from_std(listener).map_err(failure)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failure)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(failure)?;
+        let end = async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        self.engine.mirror(listener, vars, end).await.map_err(|e| e.report())
+    }
+
     /// Writes the default Go.
     pub(crate) fn set_default(&self, spec: &Spec) -> Result<(), Report> {
         self.engine.set_default(Some(spec)).map_err(|e| e.report())
@@ -156,6 +174,26 @@ impl Local {
     /// Sets or removes the override of a directory. False when nothing changed.
     pub(crate) fn set_override(&self, dir: &Path, spec: Option<&Spec>) -> Result<bool, Report> {
         self.engine.set_override(dir, spec).map_err(|e| e.report())
+    }
+
+    /// The directories that have an override, and what it says.
+    pub(crate) fn overrides(&self) -> Result<Vec<(PathBuf, Spec)>, Report> {
+        self.engine.overrides().map_err(|e| e.report())
+    }
+
+    /// The trees of the user's own. Kept by this process, as a daemon of an older version knows of none.
+    pub(crate) fn links(&self) -> Result<Vec<body::Linked>, Report> {
+        Ok(self.engine.links().map_err(|e| e.report())?.iter().map(body::Linked::from).collect())
+    }
+
+    /// Links a Go of the user's own; gives where the name led before.
+    pub(crate) fn link(&self, name: &LinkName, dir: &Path) -> Result<(Link, Option<PathBuf>), Report> {
+        self.engine.link(name, dir).map_err(|e| e.report())
+    }
+
+    /// Takes a name away; gives where it led.
+    pub(crate) fn unlink(&self, name: &LinkName) -> Result<PathBuf, Report> {
+        self.engine.unlink(name).map_err(|e| e.report())
     }
 
     /// Brings the launchers in step with the shim, the SDKs and the known releases.

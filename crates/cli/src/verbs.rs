@@ -4,7 +4,9 @@ mod completions;
 mod daemon;
 mod explain;
 mod install;
+mod link;
 mod list;
+mod mirror;
 mod pin;
 mod run;
 mod service;
@@ -17,7 +19,7 @@ use std::ffi::OsString;
 use govern_api::body;
 use govern_core::problem::Report;
 
-use crate::args::{List, Verb};
+use crate::args::{List, Mirror, Verb};
 use crate::ask::Ask;
 use crate::exit::Exit;
 use crate::ui::Ui;
@@ -53,6 +55,8 @@ pub(crate) fn obey(session: &Session<'_>, verb: &Verb) -> Result<Exit, Report> {
         Verb::Setup(args) => setup::setup(session, args),
         Verb::Install(args) => install::install(session, args),
         Verb::Uninstall(args) => install::uninstall(session, args),
+        Verb::Link(args) => link::link(session, args),
+        Verb::Unlink(args) => link::unlink(session, &args.name),
         Verb::List(args) => list::list(session, args),
         Verb::Listall(args) => list::list(session, &List { remote: true, json: args.json }),
         Verb::Pin(args) => pin::pin(session, args),
@@ -65,6 +69,7 @@ pub(crate) fn obey(session: &Session<'_>, verb: &Verb) -> Result<Exit, Report> {
         Verb::Status(args) => status::status(session, args),
         Verb::Daemon(args) => daemon::daemon(session, args),
         Verb::Projects(args) => status::projects(session, args),
+        Verb::Mirror(Mirror::Serve(args)) => mirror::serve(session, args),
         Verb::Completions(args) => completions::completions(session, args),
     }
 }

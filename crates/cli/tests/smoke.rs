@@ -55,7 +55,7 @@ fn an_empty_home_is_told_so() {
     let home = tempfile::tempdir().unwrap();
     check(home.path(), "list", "0\n--\nno Go is installed\nhint: govern install\n");
     check(home.path(), "list -q", "0\n--\n");
-    check(home.path(), "list --json", "0\n{\n  \"schema\": 1,\n  \"installed\": []\n}\n--\n");
+    check(home.path(), "list --json", "0\n{\n  \"schema\": 1,\n  \"installed\": [],\n  \"linked\": []\n}\n--\n");
     check(home.path(), "which", "4\n--\nerror: no Go is installed\nhint: govern install\n");
     check(home.path(), "uninstall 1.22.4", "4\n--\nerror: go1.22.4 is not installed\nhint: govern list\n");
     check(home.path(), "default", "0\nlatest\n--\n");

@@ -15,10 +15,11 @@ use std::path::PathBuf;
 use crate::command::Command;
 use crate::goenv::GoEnv;
 use crate::gomod;
+use crate::link::Link;
 use crate::origin::Origin;
 use crate::pinfile::Entry;
 use crate::settings::Settings;
-use crate::spec::{ParseSpecError, Spec};
+use crate::spec::{LinkName, ParseSpecError, Spec};
 use crate::vars::Vars;
 use crate::version::Version;
 
@@ -67,6 +68,8 @@ pub struct Surroundings {
     pub overrides: Vec<(PathBuf, Spec)>,
     /// Whether Go works with modules here.
     pub modules: Modules,
+    /// The trees linked under the names that [`linked_names`] gives for this question.
+    pub links: Vec<Link>,
     /// The file that `go env -w` writes.
     pub go_env: GoEnv,
     /// The GOTOOLCHAIN in the `go.env` of those installed SDKs where it is not `auto`.
@@ -127,6 +130,8 @@ pub enum Kind {
 pub enum Target {
     /// This SDK is installed and is the one.
     Sdk(Version),
+    /// This tree of the user's own is the one, whether it can run or not.
+    Linked(Link),
     /// The wish is for something that is not installed.
     Install(Install),
     /// A `go` further down PATH.
@@ -241,6 +246,14 @@ pub fn decide(
     let case = Case { question, command, around, installed, settings };
     let chosen = case.choose(case.reads()?)?;
     Ok(case.finish(chosen))
+}
+
+/// The names of linked trees that a question comes upon. Only those trees are looked at: what lies in the others, on a
+/// disk that hangs perhaps, is none of its business.
+#[must_use]
+pub fn linked_names(question: &Question, around: &Surroundings, settings: &Settings) -> Vec<LinkName> {
+    let case = Case { question, command: Command::parse(&question.args), around, installed: &[], settings };
+    case.linked_names()
 }
 
 /// A wish that won, before the environment is settled.

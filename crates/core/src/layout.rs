@@ -104,6 +104,12 @@ impl Layout {
         self.leases().join(format!("{}.lock", version.toolchain()))
     }
 
+    /// The user's own Go trees, a link for each: `links/tip` leads to its GOROOT.
+    #[must_use]
+    pub fn links(&self) -> PathBuf {
+        self.data.join("links")
+    }
+
     /// The directory of the sockets.
     #[must_use]
     pub fn run(&self) -> PathBuf {
@@ -158,6 +164,18 @@ impl Layout {
         self.cache.join("downloads")
     }
 
+    /// Archives kept as they were fetched, and proven: what mirrors and bundles give on.
+    #[must_use]
+    pub fn archives(&self) -> PathBuf {
+        self.cache.join("archives")
+    }
+
+    /// What a mirror passed on from a checksum database.
+    #[must_use]
+    pub fn mirrored_sumdb(&self) -> PathBuf {
+        self.cache.join("mirrored-sumdb")
+    }
+
     /// The cached release lists.
     #[must_use]
     pub fn release_cache(&self) -> PathBuf {
@@ -206,6 +224,7 @@ mod tests {
             layout.record(&version),
             layout.lease(&version),
             layout.lock(&version),
+            layout.links(),
             layout.shim_socket(),
             layout.api_socket(),
             layout.daemon_lock(),
@@ -235,6 +254,7 @@ mod tests {
             "/home/ana/.local/share/govern/records/go1.22.4.json",
             "/home/ana/.local/share/govern/leases/go1.22.4.lease",
             "/home/ana/.local/share/govern/leases/go1.22.4.lock",
+            "/home/ana/.local/share/govern/links",
             "/home/ana/.local/share/govern/run/shim.sock",
             "/home/ana/.local/share/govern/run/api.sock",
             "/home/ana/.local/share/govern/daemon.lock",

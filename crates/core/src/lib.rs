@@ -8,6 +8,7 @@ pub mod goenv;
 pub mod gomod;
 pub mod gotoolchain;
 pub mod layout;
+pub mod link;
 pub mod origin;
 pub mod pinfile;
 pub mod platform;

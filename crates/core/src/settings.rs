@@ -1,5 +1,6 @@
 //! The settings that change what govern does, as values. Leaves out reading them (the engine) and writing them.
 
+use crate::origin::escaped_text;
 use crate::proof::LogRequired;
 use crate::spec::Spec;
 
@@ -25,6 +26,48 @@ pub enum GoLine {
     Ignore,
 }
 
+/// Another vendor's base of the go.dev shape: the only place for builds with a suffix of their own, and no place for
+/// anything else. Comes from configuration files alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vendor {
+    name: String,
+    url: String,
+}
+
+/// Why a text is no name of a vendor.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no name for a vendor: small letters, digits, `-` and `_`, at most 32, such as `bigcorp`")]
+pub struct VendorNameError {
+    /// What was given, control characters escaped.
+    text: String,
+}
+
+impl Vendor {
+    /// A vendor, by the name that messages and records give it.
+    ///
+    /// # Errors
+    /// When the name is none.
+    pub fn new(name: &str, url: &str) -> Result<Vendor, VendorNameError> {
+        let is_word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_';
+        if !(1..=32).contains(&name.len()) || !name.bytes().all(is_word) {
+            return Err(VendorNameError { text: escaped_text(&name.chars().take(64).collect::<String>()) });
+        }
+        Ok(Vendor { name: name.to_owned(), url: url.to_owned() })
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The base URL. May hold a user name and a password.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
 /// All settings, every layer folded in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -46,6 +89,8 @@ pub struct Settings {
     pub require_log: LogRequired,
     /// `dl_urls`: bases of the go.dev shape, in order. None means Go's own page; an empty list means no page at all.
     pub dl_urls: Option<Vec<String>>,
+    /// `[[vendor]]`: bases of other vendors, in order.
+    pub vendors: Vec<Vendor>,
 }
 
 impl Default for Settings {
@@ -60,6 +105,23 @@ impl Default for Settings {
             managed_only: false,
             require_log: LogRequired::No,
             dl_urls: None,
+            vendors: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Vendor;
+
+    #[test]
+    fn a_vendors_name_is_a_small_word() {
+        for good in ["bigcorp", "big-corp_2", "9", &"a".repeat(32)] {
+            assert_eq!(Vendor::new(good, "").unwrap().name(), good);
+        }
+        for bad in ["", "BigCorp", "big corp", "a/b", "a.b", "b\u{f6}", "\u{1b}[1m", &"a".repeat(33)] {
+            let message = Vendor::new(bad, "").unwrap_err().to_string();
+            assert!(!message.contains(char::is_control), "{message}");
         }
     }
 }

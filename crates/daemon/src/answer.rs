@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use govern_core::decide::{Launchers, Question, Target, Tool};
+use govern_core::link::Link;
 use govern_core::vars::Vars;
 use govern_core::version::Version;
 use govern_engine::{Decided, Engine};
@@ -42,6 +43,7 @@ pub(crate) fn answer<'b>(engine: &Engine, frame: &[u8], buffer: &'b mut [u8]) ->
     };
     let program = match &decided.decision.target {
         Target::Sdk(version) => program(engine, version, &question.tool),
+        Target::Linked(link) => linked(link, &question.tool),
         Target::Install(_) | Target::PathGo { .. } => None,
     };
     let len = program.and_then(|program| run(engine, &program, &decided, buffer).ok());
@@ -85,7 +87,8 @@ fn read(frame: &[u8]) -> Result<(Question, PathBuf), String> {
 struct Program {
     goroot: PathBuf,
     path: PathBuf,
-    lease: PathBuf,
+    /// None for a tree that govern never removes.
+    lease: Option<PathBuf>,
 }
 
 /// The program of an installed SDK, and its lease. `None` when the SDK is on its way out.
@@ -96,13 +99,20 @@ fn program(engine: &Engine, version: &Version, tool: &Tool) -> Option<Program> {
     if !lease.exists() {
         engine.lease(version).inspect_err(|error| tracing::debug!(%error, "no lease")).ok()?;
     }
-    Some(Program { path: goroot.join("bin").join(tool.program()), goroot, lease })
+    Some(Program { path: goroot.join("bin").join(tool.program()), goroot, lease: Some(lease) })
+}
+
+/// The program of a tree of the user's own. `None` when it cannot run: `govern` says why.
+fn linked(link: &Link, tool: &Tool) -> Option<Program> {
+    let goroot = link.goroot.clone();
+    link.fault.is_none().then(|| Program { path: goroot.join("bin").join(tool.program()), goroot, lease: None })
 }
 
 fn run(engine: &Engine, program: &Program, decided: &Decided, buffer: &mut [u8]) -> Result<usize, BufferFull> {
     let bytes = |path: &Path| path.as_os_str().as_bytes().to_owned();
     let edits = &decided.decision.edits;
-    let mut writer = RunWriter::new(buffer, &bytes(&program.path), Some(&bytes(&program.lease)))?;
+    let lease = program.lease.as_deref().map(bytes);
+    let mut writer = RunWriter::new(buffer, &bytes(&program.path), lease.as_deref())?;
     let dropped = u32::try_from(decided.decision.drop_args).map_err(|_| BufferFull)?;
     if dropped > 0 {
         writer = writer.drop_arguments(dropped)?;

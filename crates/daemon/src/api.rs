@@ -26,7 +26,7 @@ use govern_core::sdk::Sdk;
 use govern_core::spec::Spec;
 use govern_core::vars::Vars;
 use govern_core::version::Version;
-use govern_engine::{Engine, Releases, Wish};
+use govern_engine::{Engine, Published, Wish};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -139,13 +139,15 @@ async fn decision(State(context): Shared, Json(ask): Json<body::Ask>) -> Result<
 
 async fn sdks(State(context): Shared) -> Result<Json<body::Sdks>, Refused> {
     let engine = context.changes.engine.clone();
-    let facts = blocking(move || engine.sdks().map_err(|e| of_engine(&e))).await?;
+    let look = move || Ok((engine.sdks().map_err(|e| of_engine(&e))?, engine.links().map_err(|e| of_engine(&e))?));
+    let (facts, links) = blocking(look).await?;
     let last_uses = context.index.last_uses().await;
     let installed = facts.iter().map(|facts| {
         let last_used = last_uses.get(&facts.sdk.version).copied();
         body::Sdk { last_used, ..body::Sdk::from(facts) }
     });
-    Ok(Json(body::Sdks { schema: SCHEMA, installed: installed.collect() }))
+    let linked = links.iter().map(body::Linked::from).collect();
+    Ok(Json(body::Sdks { schema: SCHEMA, installed: installed.collect(), linked }))
 }
 
 async fn releases(
@@ -153,19 +155,17 @@ async fn releases(
     Json(wanted): Json<body::ReleasesWanted>,
 ) -> Result<Json<body::Releases>, Refused> {
     let engine = context.changes.engine.clone();
-    let released = engine.releases(&wanted.vars.into(), wanted.refresh).await.map_err(|e| of_engine(&e))?;
-    let platform = engine.platform().clone();
+    let published = engine.published(&wanted.vars.into(), wanted.refresh).await.map_err(|e| of_engine(&e))?;
     let here = blocking(move || installed(&engine)).await?;
-    let Releases { all, source, fetched_at, stale } = released;
-    let mut ours: Vec<_> = all.into_iter().filter(|release| release.is_for(&platform)).collect();
-    ours.sort_unstable_by(|a, b| b.version.cmp(&a.version));
-    let releases = ours.into_iter().map(|release| body::Release {
+    let Published { all, source, fetched_at, stale, notes } = published;
+    let releases = all.into_iter().map(|(release, vendor)| body::Release {
         version: release.version.toolchain(),
         stable: release.stable,
         installed: here.iter().any(|sdk| sdk.version == release.version),
+        vendor,
     });
     let fetched_at = fetched_at.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    Ok(Json(body::Releases { schema: SCHEMA, source, fetched_at, stale, releases: releases.collect() }))
+    Ok(Json(body::Releases { schema: SCHEMA, source, fetched_at, stale, releases: releases.collect(), notes }))
 }
 
 async fn projects(State(context): Shared) -> Result<Json<body::Projects>, Refused> {

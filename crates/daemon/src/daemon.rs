@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use govern_core::layout::Layout;
 use govern_core::origin::escaped;
 use govern_core::platform::Platform;
@@ -151,7 +151,7 @@ impl Daemon {
         let run = run_dir::prepare(layout, self.runtime.as_deref(), None)?;
         let (shim, listener) = Place::open(run.join(SHIM))?;
         self.shim = shim;
-        self.context.shims.replace(listener);
+        self.context.shims.replace(listener).context("cannot wait for the shims")?;
         let (api, listener) = Place::open(run.join(API))?;
         self.api = api;
         self.api_listener.send_replace(Arc::new(listener));

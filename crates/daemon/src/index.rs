@@ -278,14 +278,16 @@ impl Keeper {
 
     /// Writes the batch.
     fn write(&mut self) {
-        let batch = mem::take(&mut *lock(&self.batch));
+        let mut batch = mem::take(&mut *lock(&self.batch));
         if batch.len() == 0 {
             return;
         }
+        let left = batch.take_left();
         let (uses, mut pins) = batch.into_rows();
         pins.retain(|(directory, rows)| self.written.get(directory) != Some(rows));
         let written = self.with(|index| {
             index.record_use(&uses)?;
+            left.iter().try_for_each(|directory| index.forget_project(directory))?;
             pins.iter().try_for_each(|(directory, rows)| index.replace_pins(directory, rows))
         });
         if written.is_some() {

@@ -1,10 +1,12 @@
 //! Where the shims ask. Blocking threads of their own, so that no other work of the daemon ever delays a `go`.
 //!
-//! The threads take turns: one waits for a connection, and once it has one the next takes its place, so that no
-//! question changes hands and none wakes more than one thread. A thread that finds nobody to take its place starts
-//! another, so that questions which come byte by byte hold up their own thread and no one else's.
+//! Every thread waits for connections by itself and serves those it gets, so that no question changes hands and none
+//! wakes more than one thread (see `door`). A thread that leaves nobody behind at the door starts another, so that
+//! questions which come byte by byte hold up their own thread and no one else's.
 
-use std::io::{self, Read as _, Write as _};
+mod door;
+
+use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +23,7 @@ use rustix::net::{RecvFlags, SendFlags};
 use crate::answer::{Reply, fallback};
 use crate::answered::Answered;
 use crate::os;
+use door::{Door, Place};
 
 /// Threads that wait for questions when nobody asks.
 const AT_REST: usize = 4;
@@ -56,12 +59,8 @@ pub(crate) struct ShimLane {
 }
 
 struct Shared {
-    /// Std mutex: whoever holds it is the one that waits for a connection.
-    turn: Mutex<()>,
     /// Std mutex: held for a clone or an exchange.
-    listener: Mutex<Arc<UnixListener>>,
-    /// A byte here wakes the thread that waits for a connection.
-    wake: (UnixStream, UnixStream),
+    door: Mutex<Arc<Door>>,
     /// Std mutex: held for a moment.
     threads: Mutex<Threads>,
     ended: Condvar,
@@ -97,12 +96,9 @@ impl ShimLane {
         respond: Responder,
         note: Noter,
     ) -> anyhow::Result<ShimLane> {
-        let wake = UnixStream::pair().context("cannot make a pair of sockets")?;
-        wake.0.set_nonblocking(true).context("cannot set up a pair of sockets")?;
+        let door = Door::new(listener).context("cannot wait for the shims")?;
         let shared = Arc::new(Shared {
-            turn: Mutex::default(),
-            listener: Mutex::new(Arc::new(listener)),
-            wake,
+            door: Mutex::new(Arc::new(door)),
             threads: Mutex::default(),
             ended: Condvar::new(),
             deadline,
@@ -118,9 +114,11 @@ impl ShimLane {
     }
 
     /// Goes on with another listener.
-    pub(crate) fn replace(&self, listener: UnixListener) {
-        *self.shared.listener.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(listener);
-        self.shared.wake();
+    pub(crate) fn replace(&self, listener: UnixListener) -> io::Result<()> {
+        let door = Arc::new(Door::new(listener)?);
+        let old = std::mem::replace(&mut *self.shared.door.lock().unwrap_or_else(PoisonError::into_inner), door);
+        old.close();
+        Ok(())
     }
 
     /// Questions answered so far, and how many of them were sent to `govern`.
@@ -132,7 +130,7 @@ impl ShimLane {
     pub(crate) fn end(&self, ending: Ending) {
         let mut threads = self.shared.threads();
         threads.ending = Some(ending);
-        self.shared.wake();
+        self.shared.door().close();
         let wait = self.shared.ended.wait_timeout_while(threads, END, |threads| threads.alive > 0);
         let (threads, waited) = wait.unwrap_or_else(PoisonError::into_inner);
         if waited.timed_out() {
@@ -154,16 +152,14 @@ impl Shared {
     fn work(self: Arc<Self>) {
         // Zeroed by the kernel when first touched: a question that is short costs one page.
         let (mut question, mut answer) = (vec![0; MAX_FRAME], vec![0; MAX_FRAME]);
-        loop {
-            let turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-            let connection = self.accept();
-            drop(turn);
-            let Some(connection) = connection else { break };
+        let mut place = None;
+        while let Some(connection) = self.accept(&mut place) {
             self.leave_the_door();
             // Somebody who hangs up or is too slow has nothing to be told.
             if let Err(error) = self.serve(&connection, &mut question, &mut answer) {
                 tracing::debug!(%error, "a question came to nothing");
             }
+            drop(connection);
             let mut threads = self.threads();
             if threads.idle >= AT_REST && threads.ending.is_none() {
                 threads.alive -= 1;
@@ -178,39 +174,35 @@ impl Shared {
     }
 
     /// Waits for a connection. `None` at the end.
-    fn accept(&self) -> Option<UnixStream> {
+    fn accept(&self, place: &mut Option<Place>) -> Option<UnixStream> {
         loop {
+            // Before the door is looked at: whoever sets it closes the door afterwards.
             let ending = self.threads().ending;
             if ending == Some(Ending::Leave) {
                 return None;
             }
-            let listener = Arc::clone(&self.listener.lock().unwrap_or_else(PoisonError::into_inner));
-            match listener.accept() {
+            let door = self.door();
+            if place.as_ref().is_none_or(|place| !place.is_at(&door)) {
+                *place = Place::at(door).inspect_err(|error| tracing::warn!(%error, "no place at the door")).ok();
+            }
+            let Some(place) = place.as_ref() else {
+                pause();
+                continue;
+            };
+            match place.listener().accept() {
                 Ok((connection, _)) => return Some(connection),
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     if ending.is_some() {
                         return None;
                     }
-                    self.wait(&listener);
+                    place.wait();
                 }
                 Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {}
                 Err(error) => {
                     tracing::warn!(%error, "no connection of a shim can be taken");
-                    let mut wake = [PollFd::new(&self.wake.0, PollFlags::IN)];
-                    // Whether it was woken or not, it looks again.
-                    let _ = rustix::event::poll(&mut wake, Some(&PAUSE));
+                    pause();
                 }
             }
-        }
-    }
-
-    /// Waits until there is a connection, or something else to look at.
-    fn wait(&self, listener: &UnixListener) {
-        let mut fds = [PollFd::new(listener, PollFlags::IN), PollFd::new(&self.wake.0, PollFlags::IN)];
-        // An interrupted wait is one that ended.
-        let _ = rustix::event::poll(&mut fds, None);
-        if !fds[1].revents().is_empty() {
-            let _ = (&self.wake.0).read(&mut [0; 64]);
         }
     }
 
@@ -261,14 +253,18 @@ impl Shared {
         }))
     }
 
-    fn wake(&self) {
-        // A full pipe wakes as well.
-        let _ = (&self.wake.1).write(&[0]);
+    fn door(&self) -> Arc<Door> {
+        Arc::clone(&self.door.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn threads(&self) -> MutexGuard<'_, Threads> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Lets a moment pass after an error that another try at once would only repeat.
+fn pause() {
+    let _ = rustix::event::poll(&mut [], Some(&PAUSE));
 }
 
 /// Reads one frame, or as much as cannot become one: the answer to that is the fallback. Gives its length.
@@ -429,7 +425,7 @@ mod tests {
     fn another_listener_takes_over() {
         let fixture = fixture(DEADLINE);
         std::fs::remove_file(&fixture.path).unwrap();
-        fixture.lane.replace(listen(&fixture.path));
+        fixture.lane.replace(listen(&fixture.path)).unwrap();
         for _ in 0..2 * AT_REST {
             assert_eq!(program(&ask(&fixture.path, &question("/new"))), Some(&b"/new"[..]));
         }

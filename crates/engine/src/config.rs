@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use govern_core::layout::Layout;
 use govern_core::origin::escaped_text;
 use govern_core::proof::LogRequired;
-use govern_core::settings::{GoLine, Settings, ToolchainLine};
+use govern_core::settings::{GoLine, Settings, ToolchainLine, Vendor};
 use govern_core::spec::Spec;
 use govern_core::vars::Vars;
 use serde::Deserialize;
@@ -28,6 +28,14 @@ struct File {
     managed_only: Option<bool>,
     require_log: Option<bool>,
     dl_urls: Option<Vec<String>>,
+    vendor: Option<Vec<VendorEntry>>,
+}
+
+/// One `[[vendor]]`.
+#[derive(Deserialize)]
+struct VendorEntry {
+    name: String,
+    url: String,
 }
 
 #[derive(Deserialize)]
@@ -68,7 +76,7 @@ impl Config {
                 let config =
                     |source: Box<dyn std::error::Error + Send + Sync>| Error::Config { path: path.clone(), source };
                 let file: File = toml::from_str(&text).map_err(|e| config(Box::new(e)))?;
-                fold(&mut settings, file).map_err(|e| config(e.into()))?;
+                fold(&mut settings, file).map_err(config)?;
             }
         }
         let overrides = overrides(layout)?;
@@ -113,7 +121,7 @@ fn bad_variable(name: &'static str, word: &str, expected: &'static str) -> Error
     Error::Variable { name, value: escaped_text(word), expected }
 }
 
-fn fold(settings: &mut Settings, file: File) -> Result<(), govern_core::spec::ParseSpecError> {
+fn fold(settings: &mut Settings, file: File) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     if let Some(text) = file.default {
         settings.default = Some(Spec::parse(&text)?);
     }
@@ -140,7 +148,27 @@ fn fold(settings: &mut Settings, file: File) -> Result<(), govern_core::spec::Pa
         settings.require_log = if required { LogRequired::Yes } else { LogRequired::No };
     }
     settings.dl_urls = file.dl_urls.or_else(|| settings.dl_urls.take());
+    settings.vendors = vendors(file.vendor.unwrap_or_default(), &settings.vendors)?;
     Ok(())
+}
+
+/// The vendors of a file, and those of the machine's below them that it does not name itself.
+fn vendors(
+    entries: Vec<VendorEntry>,
+    below: &[Vendor],
+) -> Result<Vec<Vendor>, Box<dyn std::error::Error + Send + Sync>> {
+    let mut vendors: Vec<Vendor> = Vec::new();
+    for VendorEntry { name, url } in entries {
+        let vendor = Vendor::new(&name, &url)?;
+        if vendors.iter().any(|known| known.name() == vendor.name()) {
+            return Err(format!("two [[vendor]] are called `{name}`").into());
+        }
+        vendors.push(vendor);
+    }
+    let is_new = |vendor: &&Vendor| vendors.iter().all(|known| known.name() != vendor.name());
+    let others: Vec<Vendor> = below.iter().filter(is_new).cloned().collect();
+    vendors.extend(others);
+    Ok(vendors)
 }
 
 /// Writes the `default` setting, or removes it.
@@ -274,6 +302,34 @@ mod tests {
         assert_eq!(Config::read(&layout).unwrap().overrides, [(project.to_owned(), spec)]);
         assert!(set_override(&layout, project, None).unwrap());
         assert_eq!(Config::read(&layout).unwrap().overrides, []);
+    }
+
+    #[test]
+    fn vendors_come_from_files_alone_the_users_before_the_machines() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = layout(dir.path());
+        fs::create_dir_all(&layout.system).unwrap();
+        fs::create_dir_all(&layout.config).unwrap();
+        let vendor = |name: &str, url: &str| format!("[[vendor]]\nname = \"{name}\"\nurl = \"{url}\"\n");
+        fs::write(layout.system_config_file(), vendor("it", "https://it/") + &vendor("bigcorp", "https://old/"))
+            .unwrap();
+        fs::write(layout.config_file(), vendor("mine", "https://mine/") + &vendor("bigcorp", "https://new/")).unwrap();
+        let mut vars = Vars::default();
+        vars.set("GOVERN_DL_URL", "https://a/");
+        vars.set("GOVERN_VENDOR", "evil https://evil/");
+        let vendors = Config::read(&layout).unwrap().settings(&vars).unwrap().vendors;
+        let vendors: Vec<_> = vendors.iter().map(|vendor| (vendor.name(), vendor.url())).collect();
+        assert_eq!(vendors, [("mine", "https://mine/"), ("bigcorp", "https://new/"), ("it", "https://it/")]);
+
+        let refused = |text: &str, expect: &str| {
+            fs::write(layout.config_file(), text).unwrap();
+            let error = Config::read(&layout).unwrap_err();
+            let cause = std::error::Error::source(&error).unwrap().to_string();
+            assert!(cause.contains(expect), "{cause}");
+        };
+        refused(&vendor("Big Corp", "https://x/"), "`Big Corp` is no name for a vendor");
+        refused(&vendor("a", "https://x/").repeat(2), "two [[vendor]] are called `a`");
+        refused("[[vendor]]\nname = \"a\"\n", "missing field `url`");
     }
 
     #[test]

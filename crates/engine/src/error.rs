@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use govern_core::decide::Refusal;
+use govern_core::link::{self, Link};
 use govern_core::origin::{Origin, escaped};
 use govern_core::platform::Platform;
 use govern_core::problem::{Code, Report};
@@ -105,15 +106,47 @@ pub enum Error {
         /// The name.
         name: LinkName,
     },
+    /// A linked tree is wished for where something must be installed.
+    #[error("`{}` is a Go of your own: there is nothing to install", name.as_str())]
+    Linked {
+        /// The name.
+        name: LinkName,
+    },
+    /// A directory holds no Go that could be linked.
+    #[error("{} is no Go that can be linked", escaped(&link.goroot))]
+    NoTree {
+        /// The link as it would be, with its fault.
+        link: Box<Link>,
+    },
+    /// A directory that shall be linked is one of govern's own SDKs, which come and go.
+    #[error("that is {}, which govern installed: it has a name", version.toolchain())]
+    OwnTree {
+        /// The release.
+        version: Version,
+    },
     /// The SDK is not installed.
     #[error("{} is not installed", version.toolchain())]
     NotInstalled {
         /// The release.
         version: Version,
     },
+    /// No source has a build with this suffix.
+    #[error("no source has {}", version.toolchain())]
+    NoSuchBuild {
+        /// The build.
+        version: Version,
+        /// The sources that were asked.
+        asked: Vec<String>,
+        /// A vendor is declared, and so no one but vendors was asked.
+        has_vendors: bool,
+        /// The nearest builds, newest first.
+        nearest: Vec<Version>,
+    },
     /// What came is not what was promised.
-    #[error("{url} is not what the Go project published")]
+    #[error("{url} is not what {publisher} published")]
     Mismatch {
+        /// `the Go project`, or a vendor.
+        publisher: String,
         /// Where it came from.
         url: String,
         /// What differs.
@@ -150,8 +183,10 @@ impl Error {
     pub fn code(&self) -> Code {
         match self {
             Error::Variable { .. } | Error::RelativeHome { .. } => Code::Usage,
+            Error::Linked { .. } | Error::NoTree { .. } | Error::OwnTree { .. } => Code::Usage,
             Error::Refused(Refusal::BadPin { .. })
             | Error::NoSuchRelease { .. }
+            | Error::NoSuchBuild { .. }
             | Error::BelowFloor { .. }
             | Error::NotLinked { .. }
             | Error::NotInstalled { .. } => Code::NoVersion,
@@ -198,9 +233,21 @@ impl Error {
                     None => report.hint("govern list --remote"),
                 }
             }
+            Error::NoSuchBuild { asked, has_vendors, nearest, .. } => {
+                let report = report.cause(format!("asked: {}", asked.join(", ")));
+                let undeclared = "a build with a suffix comes from a [[vendor]] in config.toml, and there is none";
+                let report = if *has_vendors { report } else { report.cause(undeclared) };
+                let near = nearest.iter().map(Version::as_str).collect::<Vec<_>>().join(", ");
+                let report = if near.is_empty() { report } else { report.cause(format!("the nearest are {near}")) };
+                report.hint("govern list --remote")
+            }
             Error::UnsafePin { version, advisory } => {
                 report.hint(format!("govern pin {}", advisory.fixed)).hint(format!("govern install {version}"))
             }
+            Error::NotLinked { name } => link::unknown(name),
+            Error::Linked { .. } => report.hint("govern list"),
+            Error::NoTree { link } => link.refused().unwrap_or(report),
+            Error::OwnTree { version } => report.hint(format!("govern pin {version}")),
             Error::NotInstalled { version } => report.hint(format!("govern install {version}")),
             Error::BelowFloor { .. } | Error::NotForPlatform { .. } => report.hint("govern list --remote"),
             _ => report,

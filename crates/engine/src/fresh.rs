@@ -10,9 +10,12 @@ use std::time::{Duration, SystemTime};
 /// than one state, so that it proves nothing.
 const SETTLED: Duration = Duration::from_secs(3);
 
+/// Ten of the longest ticks that Linux is built with.
+const TICKS: Duration = Duration::from_millis(100);
+
 /// What tells one state of a file from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+pub(crate) struct Stamp {
     id: (u64, u64),
     size: u64,
     modified: (i64, i64),
@@ -20,7 +23,8 @@ struct Stamp {
 }
 
 impl Stamp {
-    fn of(path: &Path) -> Option<Stamp> {
+    /// The state that the file at the end of all links is in; `None` when there is none to be seen.
+    pub(crate) fn of(path: &Path) -> Option<Stamp> {
         let m = fs::metadata(path).ok()?;
         Some(Stamp {
             id: (m.dev(), m.ino()),
@@ -28,6 +32,21 @@ impl Stamp {
             modified: (m.mtime(), m.mtime_nsec()),
             changed: (m.ctime(), m.ctime_nsec()),
         })
+    }
+
+    /// Which file it is: device and inode.
+    pub(crate) fn id(&self) -> (u64, u64) {
+        self.id
+    }
+
+    /// As [`Stamp::is_settled`], for a file system that this machine stamps itself: where it knows parts of a second, the
+    /// kernel's tick is all that two states can share.
+    pub(crate) fn is_settled_locally(&self, now: SystemTime) -> bool {
+        let (seconds, nanos) = self.modified.max(self.changed);
+        let (Ok(seconds), Ok(nanos)) = (u64::try_from(seconds), u32::try_from(nanos)) else { return false };
+        let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        // Whole seconds alone may be all that is written down.
+        if self.changed.1 == 0 { self.is_settled(now) } else { since > Duration::new(seconds, nanos) + TICKS }
     }
 
     /// True when the state is old enough that another one would have another stamp.

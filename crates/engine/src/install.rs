@@ -11,7 +11,7 @@ use govern_core::sdk::Sdk;
 use govern_core::settings::Settings;
 use govern_core::vars::Vars;
 use govern_core::version::Version;
-use govern_sources::{Source, Sources};
+use govern_sources::{Error as SourceError, Source, Sources};
 use govern_store::{Staging, Unpacked};
 
 use crate::error::{At, Error};
@@ -40,8 +40,9 @@ impl Engine {
         let settings = self.settings(vars)?;
         let sources = self.sources(&settings, vars)?;
         let mut failures = Vec::new();
-        let mut left = sources.list().len();
-        for source in sources.list() {
+        let asked = sources.list_for(version);
+        let mut left = asked.len();
+        for source in asked {
             left -= 1;
             match self.install_from(&sources, source, version, &settings, &watch).await {
                 Ok(installed) => {
@@ -58,6 +59,9 @@ impl Engine {
                 Err(error) => return Err(error),
             }
         }
+        if version.suffix().is_some() && !asked.is_empty() {
+            return Err(no_build(version, asked, failures));
+        }
         // That somebody looked and has no such release says more than that somebody else did not answer.
         let absent = failures.iter().any(|failure| failure.is_absent());
         if absent && let Some(error) = self.unknown_release(version, vars).await {
@@ -73,9 +77,10 @@ impl Engine {
     /// Gives the new SDK its launchers; the first one also those of all other releases, for which the list is fetched.
     /// An SDK is worth having without them.
     async fn bring_launchers(&self, vars: &Vars) {
-        let brought = match self.known_releases().is_empty() {
-            true => self.releases(vars, false).await.map(drop),
-            false => self.sync_launchers(),
+        // Of vendors' builds alone nothing follows about the Go project's releases.
+        let brought = match self.known_releases().iter().any(|version| version.suffix().is_none()) {
+            true => self.sync_launchers(),
+            false => self.releases(vars, false).await.map(drop),
         };
         if let Err(error) = brought.or_else(|_| self.sync_launchers()) {
             tracing::warn!(%error, "launchers not brought in step");
@@ -106,15 +111,20 @@ impl Engine {
             }
         };
         watch.event(Event::Proving);
+        let vendor = source.vendor();
         let proof = match artifact.check(unpacked.evidence().clone(), settings.require_log) {
             Ok(proof) => proof,
             Err(source) => {
                 sources.discard(&artifact);
-                return Err(Error::Mismatch { url: artifact.url, source });
+                let publisher = vendor.unwrap_or("the Go project").to_owned();
+                return Err(Error::Mismatch { publisher, url: artifact.url, source });
             }
         };
-        let url = artifact.url.clone();
-        let sdk = blocking(move || Ok(unpacked.prove(proof)?.publish(&url, SystemTime::now())?)).await?;
+        let from = match vendor {
+            Some(vendor) => format!("{vendor} {}", artifact.url),
+            None => artifact.url.clone(),
+        };
+        let sdk = blocking(move || Ok(unpacked.prove(proof)?.publish(&from, SystemTime::now())?)).await?;
         sources.discard(&artifact);
         tracing::info!(version = %sdk.version, url = artifact.url, "sdk published");
         Ok(Installed { sdk, already: false })
@@ -166,6 +176,26 @@ impl Engine {
                 blocking(move || Ok(staging.unpack_module_zip(file, watch.as_ref())?)).await
             }
         }
+    }
+}
+
+/// Why no source has given a build with a suffix: somebody who has it and did not answer says more than that others
+/// have no such build.
+fn no_build(version: &Version, asked: &[Source], failures: Vec<SourceError>) -> Error {
+    let nearest = failures.iter().find_map(|failure| match failure {
+        SourceError::NoVersion { nearest, .. } => Some(nearest.clone()),
+        _ => None,
+    });
+    let telling =
+        |failure: &SourceError| !matches!(failure, SourceError::NoVersion { .. } | SourceError::Absent { .. });
+    match failures.into_iter().find(telling) {
+        Some(failure) => Error::Source(failure),
+        None => Error::NoSuchBuild {
+            version: version.clone(),
+            asked: asked.iter().map(|source| source.name().to_owned()).collect(),
+            has_vendors: asked.iter().any(|source| source.vendor().is_some()),
+            nearest: nearest.unwrap_or_default(),
+        },
     }
 }
 

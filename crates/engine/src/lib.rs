@@ -1,25 +1,30 @@
 //! The verbs themselves: decide, install, remove. The daemon and the daemonless command line run this same code.
 //! Leaves out HTTP, printing and SQL; the environment and the working directory come in as values.
 
+mod archives;
 mod config;
 mod error;
 mod fresh;
 pub mod home;
 mod install;
 mod launchers;
+mod links;
 mod look;
+mod memo;
+mod mirror;
 mod release;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use govern_core::decide::{self, Decision, Question};
+use govern_core::decide::{self, Decision, Modules, Question, Surroundings};
 use govern_core::layout::Layout;
+use govern_core::link::Link;
 use govern_core::platform::Platform;
 use govern_core::sdk::SdkFacts;
 use govern_core::settings::Settings;
-use govern_core::spec::Spec;
+use govern_core::spec::{LinkName, Spec};
 use govern_core::vars::Vars;
 use govern_core::version::Version;
 use govern_store::{Lease, Removed, Store};
@@ -27,11 +32,13 @@ use govern_store::{Lease, Removed, Store};
 pub use error::Error;
 pub use govern_index as index;
 pub use govern_sources::{Release, Releases};
+pub use govern_store::Archive;
 pub use install::Installed;
-pub use release::Wish;
+pub use release::{Published, Wish};
 
 use config::Config;
 use fresh::Cached;
+use memo::Memo;
 
 /// One installation of govern, ready for questions and changes. Clones share it.
 #[derive(Clone, Debug)]
@@ -48,6 +55,8 @@ struct Inner {
     installed: Cached<Vec<Version>>,
     /// What installed SDKs say of GOTOOLCHAIN in their own `go.env`. Their trees never change.
     sdk_toolchains: Cached<Vec<(Version, String)>>,
+    memo: Memo,
+    links: Cached<Vec<(LinkName, PathBuf)>>,
 }
 
 /// A decision and the directories that it was made of.
@@ -71,7 +80,10 @@ impl Engine {
         let config = Cached::new(vec![layout.system_config_file(), layout.config_file(), layout.overrides_file()]);
         let installed = Cached::new(vec![layout.sdks()]);
         let sdk_toolchains = Cached::new(vec![layout.sdks()]);
-        Ok(Engine { inner: Arc::new(Inner { layout, platform, store, config, installed, sdk_toolchains }) })
+        let links = Cached::new(vec![layout.links()]);
+        let memo = Memo::default();
+        let inner = Inner { layout, platform, store, config, installed, sdk_toolchains, memo, links };
+        Ok(Engine { inner: Arc::new(inner) })
     }
 
     /// Where things are.
@@ -118,11 +130,24 @@ impl Engine {
     pub fn decide(&self, question: &Question, cwd: &Path) -> Result<Decided, Error> {
         let config = self.config()?;
         let settings = config.settings(&question.vars)?;
-        let look::Seen { dir, mut around } = look::look(question, cwd, self.layout(), &self.inner.platform.os)?;
-        around.overrides.clone_from(&config.overrides);
-        let installed = self.installed()?;
-        around.sdk_toolchains.clone_from(&*self.sdk_toolchains()?);
-        let decision = decide::decide(question, &around, &installed, &settings)?;
+        let (dir, is_there) = look::directory(question, cwd);
+        let os = &self.inner.platform.os;
+        let vars = look::with_absolute_goenv(&question.vars, cwd);
+        let mut around = self.inner.memo.around(&dir, &vars, &config, self.layout(), os)?;
+        if !is_there {
+            // A `-C` that leads nowhere ends Go before it reads anything.
+            let around = Arc::make_mut(&mut around);
+            (around.modules, around.module_file) = (Modules::Off, None);
+        }
+        let toolchains = self.sdk_toolchains()?;
+        if !toolchains.is_empty() {
+            Arc::make_mut(&mut around).sdk_toolchains.clone_from(&toolchains);
+        }
+        let links = self.links_for(question, &around, &settings)?;
+        if !links.is_empty() {
+            Arc::make_mut(&mut around).links = links;
+        }
+        let decision = decide::decide(question, &around, &self.installed()?, &settings)?;
         let with_pins = around.levels.iter().filter(|l| !(l.go_version.is_empty() && l.tool_versions.is_empty()));
         let mut pin_dirs: Vec<PathBuf> = with_pins.map(|level| level.dir.clone()).collect();
         pin_dirs.extend(around.module_file.as_ref().and_then(|file| file.path.parent()).map(Path::to_owned));
@@ -194,6 +219,45 @@ impl Engine {
         config::set_override(self.layout(), dir, spec)
     }
 
+    /// The user's own trees, as they lie there, sorted by name.
+    ///
+    /// # Errors
+    /// When the links cannot be read.
+    pub fn links(&self) -> Result<Vec<Link>, Error> {
+        let links = links::read(self.layout())?;
+        Ok(links.into_iter().map(|(name, goroot)| links::look_at(self.layout(), name, goroot)).collect())
+    }
+
+    /// Links a tree under a name, and gives it with where the name led before. `dir` is absolute.
+    ///
+    /// # Errors
+    /// When there is no Go in it that could run, when it is govern's own, or the link cannot be written.
+    pub fn link(&self, name: &LinkName, dir: &Path) -> Result<(Link, Option<PathBuf>), Error> {
+        let link = links::look_at(self.layout(), name.clone(), dir.to_owned());
+        if link.fault.is_some() {
+            return Err(Error::NoTree { link: Box::new(link) });
+        }
+        if let Some(sdk) = self.inner.store.sdks()?.into_iter().find(|sdk| is_within(dir, &sdk.goroot)) {
+            return Err(Error::OwnTree { version: sdk.version });
+        }
+        let before = self.linked()?.iter().find(|(known, _)| known == name).map(|(_, goroot)| goroot.clone());
+        links::write(self.layout(), name, dir)?;
+        Ok((link, before))
+    }
+
+    /// Takes a name away, and gives where it led. The tree stays as it is.
+    ///
+    /// # Errors
+    /// When nothing is linked under it, or the link cannot be removed.
+    pub fn unlink(&self, name: &LinkName) -> Result<PathBuf, Error> {
+        let linked = self.linked()?;
+        let Some((_, goroot)) = linked.iter().find(|(known, _)| known == name) else {
+            return Err(Error::NotLinked { name: name.clone() });
+        };
+        links::remove(self.layout(), name)?;
+        Ok(goroot.clone())
+    }
+
     /// Brings the launchers in step with the SDKs and the releases that are known.
     ///
     /// # Errors
@@ -207,6 +271,23 @@ impl Engine {
         self.inner.config.value(SystemTime::now(), || Config::read(self.layout()))
     }
 
+    fn linked(&self) -> Result<Arc<Vec<(LinkName, PathBuf)>>, Error> {
+        self.inner.links.value(SystemTime::now(), || links::read(self.layout()))
+    }
+
+    /// The trees that a question names. No other one is looked at.
+    fn links_for(&self, question: &Question, around: &Surroundings, settings: &Settings) -> Result<Vec<Link>, Error> {
+        let linked = self.linked();
+        if linked.as_ref().is_ok_and(|linked| linked.is_empty()) {
+            return Ok(Vec::new());
+        }
+        let names = decide::linked_names(question, around, settings);
+        // Links that cannot be read are no matter of those who wish for none.
+        let linked = if names.is_empty() { return Ok(Vec::new()) } else { linked? };
+        let named = linked.iter().filter(|(name, _)| names.contains(name));
+        Ok(named.map(|(name, goroot)| links::look_at(self.layout(), name.clone(), goroot.clone())).collect())
+    }
+
     fn installed(&self) -> Result<Arc<Vec<Version>>, Error> {
         let read = || Ok(self.inner.store.sdks()?.into_iter().map(|sdk| sdk.version).collect());
         self.inner.installed.value(SystemTime::now(), read)
@@ -216,6 +297,11 @@ impl Engine {
         let read = || look::sdk_toolchains(self.inner.store.sdks()?.into_iter().map(|sdk| sdk.version), self.layout());
         self.inner.sdk_toolchains.value(SystemTime::now(), read)
     }
+}
+
+/// Says whether a directory is another one or lies in it, whatever names lead there.
+fn is_within(dir: &Path, root: &Path) -> bool {
+    std::fs::canonicalize(dir).is_ok_and(|dir| std::fs::canonicalize(root).is_ok_and(|root| dir.starts_with(root)))
 }
 
 /// Runs blocking work where it may block.

@@ -1,6 +1,7 @@
 //! Looks around a directory: pin files on the way up, the module file that Go would find, `go env -w`'s file.
 //! Reads data only: regular files of limited size, opened so that nothing can block. Decides nothing.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -23,25 +24,23 @@ use crate::error::Error;
 /// More parents than this are not looked at: no real tree is deeper, and a hostile one must not cost time.
 const MAX_LEVELS: usize = 256;
 
-/// What was found, and around which directory.
-pub(crate) struct Seen {
-    pub(crate) dir: PathBuf,
-    pub(crate) around: Surroundings,
-}
+/// The variables that [`around`] looks at, and that [`directory`] does not use up.
+pub(crate) const VARIABLES: [&str; 6] = ["HOME", "XDG_CONFIG_HOME", "GOENV", "GOWORK", "GO111MODULE", "TMPDIR"];
 
-/// Looks around the directory that a question is about.
+/// The files that are looked for in every directory on the way up.
+pub(crate) const NAMES: [&str; 4] = [".go-version", ".tool-versions", "go.work", "go.mod"];
+
+/// Looks around a directory. What it gives depends on the directory, on [`VARIABLES`], and on the disk: on files named
+/// [`NAMES`] in it and above, and on those that [`elsewhere`] names.
 ///
 /// # Errors
 /// When a file cannot be read for a reason that is not the file's own: too many open files, a failing disk. A decision
 /// without it could be another one.
-pub(crate) fn look(question: &Question, cwd: &Path, layout: &Layout, os: &str) -> Result<Seen, Error> {
-    let (dir, is_there) = directory(question, cwd);
-    let mut around = Surroundings { home: crate::home::user_home(&question.vars), ..Surroundings::default() };
+pub(crate) fn around(dir: &Path, vars: &Vars, layout: &Layout, os: &str) -> Result<Surroundings, Error> {
+    let mut around = Surroundings { home: crate::home::user_home(vars), ..Surroundings::default() };
     let mut passed_over = Vec::new();
-    // A relative GOENV is one from where Go is started: `-C` comes later.
-    let go_env = goenv::user_file(&question.vars, os).map(|path| cwd.join(path));
-    around.go_env = read_go_env(go_env, &mut passed_over)?;
-    for dir in dir.ancestors().take(MAX_LEVELS) {
+    around.go_env = read_go_env(goenv::user_file(vars, os), &mut passed_over)?;
+    for dir in levels(dir) {
         let mut entries = |name: &str, parse: fn(&[u8]) -> Vec<pinfile::Entry>| {
             Ok::<_, Error>(read(&dir.join(name), &mut passed_over)?.map(|text| parse(&text)).unwrap_or_default())
         };
@@ -49,13 +48,38 @@ pub(crate) fn look(question: &Question, cwd: &Path, layout: &Layout, os: &str) -
         let tool_versions = entries(".tool-versions", pinfile::tool_versions)?;
         around.levels.push(Level { dir: dir.to_owned(), go_version, tool_versions });
     }
-    (around.modules, around.module_file) = match is_there {
-        true => modules(&dir, &question.vars, &around.go_env, layout, &mut passed_over)?,
-        // A `-C` that leads nowhere ends Go before it reads anything.
-        false => (Modules::Off, None),
-    };
+    (around.modules, around.module_file) = modules(dir, vars, &around.go_env, layout, &mut passed_over)?;
     around.passed_over = passed_over;
-    Ok(Seen { dir, around })
+    Ok(around)
+}
+
+/// The directory and those above it, as many as are looked at.
+pub(crate) fn levels(dir: &Path) -> impl Iterator<Item = &Path> {
+    dir.ancestors().take(MAX_LEVELS)
+}
+
+/// The variables, a relative GOENV made absolute: it is one from where Go is started, and `-C` comes later.
+pub(crate) fn with_absolute_goenv<'a>(vars: &'a Vars, cwd: &Path) -> Cow<'a, Vars> {
+    match vars.os("GOENV").filter(|path| *path != "off" && !Path::new(path).is_absolute()) {
+        None => Cow::Borrowed(vars),
+        Some(path) => {
+            let mut all = vars.clone();
+            all.set("GOENV", cwd.join(path));
+            Cow::Owned(all)
+        }
+    }
+}
+
+/// The files outside the directories on the way up that [`around`] looks at; but for a workspace that the first of them
+/// names.
+pub(crate) fn elsewhere(vars: &Vars, os: &str) -> Vec<PathBuf> {
+    let work = vars.os("GOWORK").map(PathBuf::from).filter(|path| path.is_absolute());
+    goenv::user_file(vars, os).into_iter().chain(work).collect()
+}
+
+/// The directory whose go.mod Go does not count.
+pub(crate) fn temporary(vars: &Vars) -> &Path {
+    vars.os("TMPDIR").map_or(Path::new("/tmp"), Path::new)
 }
 
 /// The file that `go env -w` writes, for callers that are not asking which Go to run.
@@ -86,7 +110,7 @@ fn read_go_env(path: Option<PathBuf>, passed_over: &mut Vec<String>) -> Result<G
 /// The directory that counts: the logical one of `$PWD` when it is the working directory, moved by a leading `-C`.
 /// False beside it when `-C` leads nowhere, which is for Go to complain about.
 /// Source: Go's `os.Getwd`, which selection walks up from.
-fn directory(question: &Question, cwd: &Path) -> (PathBuf, bool) {
+pub(crate) fn directory(question: &Question, cwd: &Path) -> (PathBuf, bool) {
     let logical = |physical: PathBuf| {
         let pwd = question.vars.os("PWD").map(Path::new).filter(|pwd| pwd.is_absolute());
         match pwd.filter(|pwd| is_same(pwd, &physical)) {
@@ -156,7 +180,7 @@ fn modules(
 
 fn nearest_go_work(dir: &Path, layout: &Layout) -> Option<PathBuf> {
     let sdks = layout.sdks();
-    for dir in dir.ancestors().take(MAX_LEVELS) {
+    for dir in levels(dir) {
         let file = dir.join("go.work");
         if fs::metadata(&file).is_ok_and(|m| !m.is_dir()) {
             return Some(file);
@@ -170,11 +194,9 @@ fn nearest_go_work(dir: &Path, layout: &Layout) -> Option<PathBuf> {
 }
 
 fn nearest_go_mod(dir: &Path, vars: &Vars) -> Option<PathBuf> {
-    let found =
-        dir.ancestors().take(MAX_LEVELS).find(|dir| fs::metadata(dir.join("go.mod")).is_ok_and(|m| !m.is_dir()))?;
+    let found = levels(dir).find(|dir| fs::metadata(dir.join("go.mod")).is_ok_and(|m| !m.is_dir()))?;
     // A go.mod in the directory for temporary files itself is an accident, and ends the search.
-    let temporary = vars.os("TMPDIR").map_or(Path::new("/tmp"), Path::new);
-    (!is_same(found, temporary)).then(|| found.join("go.mod"))
+    (!is_same(found, temporary(vars))).then(|| found.join("go.mod"))
 }
 
 /// Reads a regular file of at most [`pinfile::MAX_FILE`] bytes. Anything else that is there is noted and passed over.

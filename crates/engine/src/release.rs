@@ -5,10 +5,10 @@ use std::time::SystemTime;
 use govern_core::goenv::GoEnv;
 use govern_core::safe_floor;
 use govern_core::settings::Settings;
-use govern_core::spec::Spec;
+use govern_core::spec::{LinkName, Spec};
 use govern_core::vars::Vars;
 use govern_core::version::Version;
-use govern_sources::{self as sources, Freshness, Releases, Sources};
+use govern_sources::{self as sources, Freshness, Release, Releases, Sources};
 
 use crate::error::Error;
 use crate::{Engine, home, look};
@@ -34,6 +34,40 @@ impl Wish {
     }
 }
 
+/// What the sources and the vendors publish for this platform.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// Newest first; with each the vendor, where it is a vendor's.
+    pub all: Vec<(Release, Option<String>)>,
+    /// The source of the Go project's releases, as messages name it; empty when none answers.
+    pub source: String,
+    /// When it was asked.
+    pub fetched_at: SystemTime,
+    /// True when no source answers and this is what was known.
+    pub stale: bool,
+    /// Who does not answer, and why, each one line.
+    pub notes: Vec<String>,
+}
+
+impl Published {
+    fn of(releases: Releases) -> Published {
+        let Releases { all, source, fetched_at, stale } = releases;
+        let all = all.into_iter().map(|release| (release, None)).collect();
+        Published { all, source, fetched_at, stale, notes: Vec::new() }
+    }
+}
+
+/// An error and its causes on one line.
+fn described(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
+}
+
 impl Engine {
     /// The releases there are. Asks the network when the list at hand is old, or `refresh` is set.
     ///
@@ -50,6 +84,48 @@ impl Engine {
         Ok(releases)
     }
 
+    /// What can be installed here: the Go project's releases and the vendors' builds, newest first. Who does not answer
+    /// is named in the notes, unless nobody does.
+    ///
+    /// # Errors
+    /// When no source answers and there is no list at hand.
+    pub async fn published(&self, vars: &Vars, refresh: bool) -> Result<Published, Error> {
+        let settings = self.settings(vars)?;
+        let freshness = if refresh { Freshness::Now } else { Freshness::Recent };
+        let releases = self.releases(vars, refresh).await;
+        let of_vendors = self.sources(&settings, vars)?.vendor_releases(SystemTime::now(), freshness).await;
+        let mut published = match releases {
+            Ok(releases) => Published::of(releases),
+            Err(error) if of_vendors.iter().all(|(_, list)| list.is_err()) => return Err(error),
+            Err(error) => {
+                // Whoever has switched all others off knows it.
+                let is_off = matches!(error, Error::Source(sources::Error::NoSource));
+                let notes = if is_off { Vec::new() } else { vec![described(&error)] };
+                Published { source: String::new(), fetched_at: SystemTime::now(), stale: false, all: Vec::new(), notes }
+            }
+        };
+        for (vendor, list) in of_vendors {
+            match list {
+                Ok(list) => {
+                    if list.stale {
+                        published.notes.push(format!("{} does not answer: its list is an old one", list.source));
+                    }
+                    let of_vendor = list.all.into_iter().map(|release| (release, Some(vendor.clone())));
+                    published.all.extend(of_vendor);
+                }
+                Err(error) => published.notes.push(format!("{vendor}: {}", described(&error))),
+            }
+        }
+        published.all.retain(|(release, _)| release.is_for(self.platform()));
+        // The first of several vendors that have a build is the one that it comes from.
+        published.all.sort_by(|(a, _), (b, _)| b.version.cmp(&a.version));
+        published.all.dedup_by(|(later, _), (first, _)| later.version == first.version);
+        if let Err(error) = self.sync_launchers() {
+            tracing::warn!(%error, "launchers not brought in step");
+        }
+        Ok(published)
+    }
+
     /// The release that a wish means, installed or not.
     ///
     /// # Errors
@@ -57,7 +133,7 @@ impl Engine {
     pub async fn resolve(&self, wish: &Wish, vars: &Vars) -> Result<Version, Error> {
         let floor_met = |version: &Version| wish.at_least.as_ref().is_none_or(|floor| version.satisfies(floor));
         let version = match &wish.spec {
-            Spec::Linked(name) => return Err(Error::NotLinked { name: name.clone() }),
+            Spec::Linked(name) => return Err(self.uninstallable(name)?),
             Spec::Exact(version) => version.clone(),
             spec => self.newest(spec, vars).await?,
         };
@@ -71,6 +147,13 @@ impl Engine {
             }
             _ => Ok(version),
         }
+    }
+
+    /// Why a linked name cannot be installed.
+    fn uninstallable(&self, name: &LinkName) -> Result<Error, Error> {
+        let is_linked = self.linked()?.iter().any(|(known, _)| known == name);
+        let name = name.clone();
+        Ok(if is_linked { Error::Linked { name } } else { Error::NotLinked { name } })
     }
 
     async fn newest(&self, spec: &Spec, vars: &Vars) -> Result<Version, Error> {
@@ -116,6 +199,7 @@ fn source_settings(settings: &Settings, vars: &Vars, go_env: &GoEnv) -> sources:
     let proxy = |lower: &str, upper: &str| vars.text(lower).or_else(|| vars.text(upper)).map(str::to_owned);
     sources::Settings {
         dl_urls: settings.dl_urls.clone().unwrap_or_else(|| vec![sources::DEFAULT_DL_URL.to_owned()]),
+        vendors: settings.vendors.clone(),
         goproxy: go("GOPROXY"),
         gonoproxy: go("GONOPROXY"),
         gosumdb: go("GOSUMDB"),

@@ -4,13 +4,14 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use govern_core::decide::{Question, Target, Tool};
 use govern_core::layout::Layout;
+use govern_core::link::Link;
 use govern_core::platform::Platform;
-use govern_core::spec::Spec;
+use govern_core::spec::{LinkName, Spec};
 use govern_core::vars::Vars;
 use govern_engine::Engine;
 
@@ -68,6 +69,8 @@ impl World {
         };
         let target = match decision.target {
             Target::Sdk(version) => version.to_string(),
+            Target::Linked(Link { name, fault: None, .. }) => format!("linked {}", name.as_str()),
+            Target::Linked(Link { name, fault: Some(fault), .. }) => format!("broken {}, {fault}", name.as_str()),
             Target::Install(install) => format!("install {}", install.spec),
             Target::PathGo { .. } => "path".to_owned(),
         };
@@ -123,6 +126,54 @@ fn settings_and_overrides_are_seen_at_once() {
     assert_eq!(world.ask("p/q", &[], &[]), "1.24.11 < the override for p");
     assert_eq!(world.ask("p/q", &[], &[("GOTOOLCHAIN", "go1.26.6")]), "1.26.6 < $GOTOOLCHAIN");
     assert_eq!(world.ask("p/q", &[], &[("GOVERN_GO_VERSION", "1.26")]), "1.26.6 < $GOVERN_GO_VERSION");
+}
+
+#[test]
+fn links_and_what_becomes_of_their_trees_are_seen_at_once() {
+    let world = World::new(&["1.26.6"]);
+    let tip = LinkName::parse("tip").unwrap();
+    let tree = |root: &str| {
+        world.write(&format!("{root}/src/internal/goversion/goversion.go"), "const Version = 28\n");
+        let go = world.write(&format!("{root}/bin/go"), "#!/bin/sh\n");
+        fs::set_permissions(go, fs::Permissions::from_mode(0o755)).unwrap();
+        world.root().join(root)
+    };
+    let (one, two) = (tree("one"), tree("two"));
+    world.write("p/.go-version", "tip\n");
+    assert_eq!(world.ask("p", &[], &[]), "install tip < p/.go-version:1");
+    assert_eq!(world.engine.unlink(&tip).unwrap_err().to_string(), "no Go is linked as `tip`");
+    for _ in 0..20 {
+        for dir in [&one, &two] {
+            world.engine.link(&tip, dir).unwrap();
+            assert_eq!(world.ask("p", &[], &[]), "linked tip < p/.go-version:1");
+            assert_eq!(world.engine.links().unwrap()[0].goroot, *dir);
+        }
+    }
+    fs::remove_file(two.join("bin/go")).unwrap();
+    assert_eq!(
+        world.ask("p", &[], &[]),
+        "broken tip, it has no bin/go with a VERSION or src beside it < p/.go-version:1"
+    );
+    fs::remove_dir_all(&two).unwrap();
+    assert_eq!(world.ask("p", &[], &[]), "broken tip, it is not there < p/.go-version:1");
+    assert_eq!(world.ask("x", &[], &[]), "1.26.6 < govern's own default, the newest release");
+    assert_eq!(world.engine.unlink(&tip).unwrap(), two);
+    assert_eq!(world.ask("p", &[], &[]), "install tip < p/.go-version:1");
+
+    let links = world.engine.layout().links();
+    fs::remove_dir(&links).unwrap();
+    fs::write(&links, "").unwrap();
+    let broken = world.ask("p", &[], &[]);
+    assert!(broken.starts_with("error: cannot read ") && broken.ends_with("/links"), "{broken}");
+    assert_eq!(world.ask("x", &[], &[]), "1.26.6 < govern's own default, the newest release");
+    fs::remove_file(&links).unwrap();
+
+    let own = world.engine.layout().sdks().join("go1.26.6");
+    fs::set_permissions(own.join("bin/go"), fs::Permissions::from_mode(0o755)).unwrap();
+    world.write("home/ana/.govern/sdks/go1.26.6/VERSION", "go1.26.6\n");
+    let refused = world.engine.link(&tip, &own).unwrap_err();
+    assert_eq!(refused.to_string(), "that is go1.26.6, which govern installed: it has a name");
+    assert_eq!(world.ask("p", &[], &[]), "install tip < p/.go-version:1", "nothing was linked");
 }
 
 #[test]

@@ -3,9 +3,11 @@
 
 use std::fmt;
 
+use govern_core::settings::Vendor;
 use reqwest::Url;
 
 use crate::error::Error;
+use crate::http::is_here;
 
 /// A base URL: http, https or file. Its path ends in a slash.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,6 +34,22 @@ impl Base {
         url.set_fragment(None);
         end_in_slash(&mut url);
         Ok(Base { url })
+    }
+
+    /// Reads the base of a vendor, whose list is the only proof of what it has: nobody on the way may write into it.
+    pub(crate) fn of_vendor(vendor: &Vendor) -> Result<Base, Error> {
+        let variable = "the url of a [[vendor]] in config.toml";
+        let base = Base::parse(variable, vendor.url()).map_err(|error| match error {
+            Error::Setting { reason, .. } => {
+                Error::Setting { variable, reason: format!("{}: {reason}", vendor.name()) }
+            }
+            other => other,
+        })?;
+        if base.url.scheme() == "http" && !is_here(&base.url) {
+            let reason = format!("{}: {base} has the scheme `http`: https and file can be used", vendor.name());
+            return Err(Error::Setting { variable, reason });
+        }
+        Ok(base)
     }
 
     /// The place `tail` below this base. A query of the base stays.
@@ -140,6 +158,8 @@ pub(crate) fn public(url: &Url) -> String {
 
 #[cfg(test)]
 mod tests {
+    use govern_core::settings::Vendor;
+
     use super::Base;
 
     #[test]
@@ -158,6 +178,22 @@ mod tests {
             let message = Base::parse("GOVERN_DL_URL", text).unwrap_err().to_string();
             assert!(message.starts_with("GOVERN_DL_URL is malformed: "), "{message}");
             assert!(!message.contains("s3cret"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_vendors_base_is_one_that_nobody_on_the_way_can_write_into() {
+        let base =
+            |url: &str| Base::of_vendor(&Vendor::new("bigcorp", url).unwrap()).map_err(|error| error.to_string());
+        for good in ["https://go.bigcorp.example/dl", "file:///srv/go", "http://127.0.0.1:8080/dl/", "http://[::1]/"] {
+            assert!(base(good).is_ok(), "{good}");
+        }
+        let http = base("http://ana:s3cret@go.bigcorp.example/dl/").unwrap_err();
+        let expect = "the url of a [[vendor]] in config.toml is malformed: bigcorp: http://go.bigcorp.example/dl/ has the \
+                      scheme `http`: https and file can be used";
+        assert_eq!(http, expect);
+        for bad in ["", "go.bigcorp.example", "ftp://x/", "http://127.0.0.1.evil.example/"] {
+            assert!(base(bad).unwrap_err().contains("bigcorp: "), "{bad}");
         }
     }
 

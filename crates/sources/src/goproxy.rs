@@ -185,6 +185,20 @@ fn escaped(version: &str) -> String {
     out
 }
 
+/// Undoes [`escaped`]; `None` for what it never writes.
+pub(crate) fn unescaped(escaped: &str) -> Option<String> {
+    let mut out = String::with_capacity(escaped.len());
+    let mut chars = escaped.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '!' => out.push(chars.next().filter(char::is_ascii_lowercase)?.to_ascii_uppercase()),
+            'A'..='Z' => return None,
+            c => out.push(c),
+        }
+    }
+    Some(out)
+}
+
 /// What a module version says: `v0.0.1-go1.22.4.linux-amd64` is release 1.22.4 for linux/amd64.
 pub(crate) fn release_of(module_version: &str) -> Option<(Version, Platform)> {
     let (_, name) = module_version.split_once('-')?;

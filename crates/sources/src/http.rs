@@ -356,7 +356,7 @@ fn redirected(url: &Url, response: &Response) -> Result<Url, Cause> {
 }
 
 /// True when the URL is this machine: what is sent there crosses no network.
-fn is_here(url: &Url) -> bool {
+pub(crate) fn is_here(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }

@@ -2,7 +2,7 @@
 //!
 //! The one room with sockets to the outside. It fetches lists, says what an archive must be ([`Artifact`]), and brings its
 //! bytes. Leaves out unpacking and judging them (`store`, `govern_core::proof`) and choosing a release (`engine`). Reads no
-//! environment: [`Settings`] come in as a value.
+//! environment: [`Settings`] come in as a value. [`mirror`] is the one server that others may reach.
 
 mod base;
 mod checklog;
@@ -15,6 +15,7 @@ mod http;
 mod listing;
 mod lists;
 mod local;
+pub mod mirror;
 mod netrc;
 mod pace;
 mod part;

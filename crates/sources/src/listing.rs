@@ -91,6 +91,19 @@ pub(crate) fn parse_page(bytes: &[u8]) -> Result<Vec<Release>, String> {
     sorted(releases)
 }
 
+/// Reads the list of a vendor: builds with a suffix of their own. What else stands there is the Go project's to publish.
+///
+/// # Errors
+/// A reason, when the whole is no list, or there is no such build in it.
+pub(crate) fn parse_vendor_page(bytes: &[u8]) -> Result<Vec<Release>, String> {
+    let mut releases = parse_page(bytes)?;
+    releases.retain(|release| release.version.suffix().is_some());
+    if releases.is_empty() {
+        return Err("it names no build with a suffix of its own, such as go1.22.4-bigcorp".to_owned());
+    }
+    Ok(releases)
+}
+
 /// The archives that govern unpacks: `.tar.gz`, named after the release.
 fn page_file(version: &Version, file: Value) -> Option<File> {
     let file: EntryFile = serde_json::from_value(file).ok()?;
@@ -217,7 +230,7 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kept, Release, is_file_name, parse_module_list, parse_page};
+    use super::{Kept, Release, is_file_name, parse_module_list, parse_page, parse_vendor_page};
 
     const DIGEST: &str = "d0398903a16ba2232b389fb31032ddf57cac34efda306a0eebac34f0965a0742";
 
@@ -309,6 +322,19 @@ mod tests {
                 "1.9.2rc2* linux/amd64"
             ]
         );
+    }
+
+    #[test]
+    fn a_vendors_list_counts_for_builds_with_a_suffix_alone() {
+        let entry = |version: &str| {
+            let file = file(&format!("{version}.linux-amd64.tar.gz"), "linux", "amd64", "archive", "");
+            format!(r#"{{"version":"{version}","stable":true,"files":[{file}]}}"#)
+        };
+        let list = ["go1.22.4", "go1.22.4-bigcorp", "go1.99.0", "go1.23rc1-bigcorp"].map(entry).join(",");
+        let releases = parse_vendor_page(format!("[{list}]").as_bytes()).unwrap();
+        assert_eq!(shown(&releases), ["1.23rc1-bigcorp* linux/amd64", "1.22.4-bigcorp linux/amd64"]);
+        let fault = parse_vendor_page(format!("[{}]", entry("go1.22.4")).as_bytes()).unwrap_err();
+        assert_eq!(fault, "it names no build with a suffix of its own, such as go1.22.4-bigcorp");
     }
 
     #[test]

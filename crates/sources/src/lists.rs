@@ -15,7 +15,7 @@ use crate::base::Target;
 use crate::error::{Cause, Error};
 use crate::goproxy::{FallOver, Goproxy};
 use crate::http::{Answer, Http, is_html, unreachable};
-use crate::listing::{Release, parse_module_list, parse_page};
+use crate::listing::{Release, parse_module_list, parse_page, parse_vendor_page};
 use crate::releases::{CacheFile, Freshness, Listing, Releases};
 use crate::settings::{Place, Source};
 
@@ -29,6 +29,8 @@ pub(crate) struct Lists {
     /// The directory of the kept lists.
     pub(crate) dir: PathBuf,
     pub(crate) places: Vec<Remembered>,
+    /// Those of other vendors, which count for builds with a suffix alone.
+    pub(crate) vendors: Vec<Remembered>,
 }
 
 /// A source, and its list in memory.
@@ -82,6 +84,24 @@ impl Lists {
         }
     }
 
+    /// The list of each vendor, with the vendor's name.
+    pub(crate) async fn of_vendors(&self, now: SystemTime, fresh: Freshness) -> Vec<(String, Result<Releases, Error>)> {
+        let mut lists = Vec::new();
+        for place in &self.vendors {
+            let known = self.known(place).await;
+            let list = match (self.ask(place, Some(now), fresh).await, known) {
+                (Ok(listing), _) => Ok(answer(place, &listing, false)),
+                (Err(error), Some(known)) => {
+                    debug!(source = %place.source, %error, "an old list has to do");
+                    Ok(answer(place, &known, true))
+                }
+                (Err(error), None) => Err(error),
+            };
+            lists.push((place.source.vendor().unwrap_or_default().to_owned(), list));
+        }
+        lists
+    }
+
     /// The release in a source's list, if it is there for the platform. A remembered list that does not have it is fetched
     /// anew first.
     pub(crate) async fn published(
@@ -90,9 +110,17 @@ impl Lists {
         version: &Version,
         platform: &Platform,
     ) -> Result<Release, Error> {
-        let place = self.places.iter().find(|place| place.source == *source).ok_or(Error::NoSource)?;
+        let mut places = self.places.iter().chain(&self.vendors);
+        let place = places.find(|place| place.source == *source).ok_or(Error::NoSource)?;
         let has_it = |listing: &Listing| listing.find(version).is_some_and(|release| release.is_for(platform));
         let listing = match self.known(place).await {
+            // A vendor may publish a build anew under its old name, and the old digest would refuse the new one.
+            Some(known) if has_it(&known) && source.vendor().is_some() => {
+                match self.ask(place, None, Freshness::Now).await {
+                    Err(error) if error.is_unreachable() => known,
+                    listing => listing?,
+                }
+            }
             Some(known) if has_it(&known) => known,
             _ => self.ask(place, None, Freshness::Now).await?,
         };
@@ -147,8 +175,10 @@ impl Lists {
     }
 
     async fn fetch(&self, source: &Source, known: Option<&Listing>) -> Result<Listing, Error> {
-        if let Place::Page(base) = &source.place {
-            return self.fetch_from(&base.release_list(), known, parse_page).await;
+        match &source.place {
+            Place::Page(base) => return self.fetch_from(&base.release_list(), known, parse_page).await,
+            Place::Vendor(_, base) => return self.fetch_from(&base.release_list(), known, parse_vendor_page).await,
+            Place::Modules => {}
         }
         let mut told: Option<Error> = None;
         for (target, fall_over) in self.goproxy.module_places("list") {

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use govern_core::proof::LogRequired;
+use govern_core::settings::Vendor;
 
 use crate::base::Base;
 
@@ -13,6 +14,8 @@ use crate::base::Base;
 pub struct Settings {
     /// Bases of the go.dev shape, in the order to be tried.
     pub dl_urls: Vec<String>,
+    /// Bases of other vendors, in the order to be tried. Where there is one, builds with a suffix come from nowhere else.
+    pub vendors: Vec<Vendor>,
     /// GOPROXY.
     pub goproxy: Option<String>,
     /// GONOPROXY; GOPRIVATE where it is not set.
@@ -52,6 +55,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             dl_urls: vec![DEFAULT_DL_URL.to_owned()],
+            vendors: Vec::new(),
             goproxy: None,
             gonoproxy: None,
             gosumdb: None,
@@ -89,6 +93,8 @@ pub struct Source {
 pub(crate) enum Place {
     /// A base of the go.dev shape.
     Page(Base),
+    /// Another vendor's base of that shape, by the vendor's name. Its own list is all that proves what it has.
+    Vendor(String, Base),
     /// Everything in GOPROXY together: its commas and pipes say how one proxy follows another.
     Modules,
 }
@@ -98,6 +104,12 @@ impl Source {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The vendor's name, where it is one.
+    #[must_use]
+    pub fn vendor(&self) -> Option<&str> {
+        if let Place::Vendor(name, _) = &self.place { Some(name) } else { None }
     }
 
     /// True for GOPROXY, whose archives are module zips.

@@ -9,6 +9,7 @@ use govern_core::event::Watch;
 use govern_core::layout::Layout;
 use govern_core::platform::Platform;
 use govern_core::proof::{Artifact, Expected, Format, Log, LogRequired, Sha256};
+use govern_core::settings::Vendor;
 use govern_core::version::Version;
 
 use crate::base::{Base, Target};
@@ -42,6 +43,7 @@ pub struct Sources {
     log_unwanted: bool,
     log_required: LogRequired,
     sources: Vec<Source>,
+    vendors: Vec<Source>,
     lists: Lists,
     downloads: PathBuf,
 }
@@ -74,6 +76,12 @@ impl Sources {
         if !goproxy.module_places("").is_empty() {
             sources.push(Source { place: Place::Modules, name: format!("GOPROXY={}", goproxy.shown()) });
         }
+        let vendor = |vendor: &Vendor| {
+            let base = Base::of_vendor(vendor)?;
+            let name = format!("{} ({base})", vendor.name());
+            Ok(Source { place: Place::Vendor(vendor.name().to_owned(), base), name })
+        };
+        let vendors: Vec<Source> = settings.vendors.iter().map(vendor).collect::<Result<_, Error>>()?;
         let egress = Egress::parse(
             settings.https_proxy.as_deref(),
             settings.http_proxy.as_deref(),
@@ -98,9 +106,11 @@ impl Sources {
                 goproxy: Arc::clone(&goproxy),
                 dir: layout.release_cache(),
                 places: sources.iter().cloned().map(Remembered::new).collect(),
+                vendors: vendors.iter().cloned().map(Remembered::new).collect(),
             },
             downloads: layout.downloads(),
             sources,
+            vendors,
             http,
             goproxy,
         })
@@ -110,6 +120,21 @@ impl Sources {
     #[must_use]
     pub fn list(&self) -> &[Source] {
         &self.sources
+    }
+
+    /// The sources that may have this release, in the order to be tried. Where vendors are declared, builds with a suffix
+    /// are theirs alone, so that their names are told to nobody else; nothing without a suffix is ever theirs.
+    #[must_use]
+    pub fn list_for(&self, version: &Version) -> &[Source] {
+        match version.suffix() {
+            Some(_) if !self.vendors.is_empty() => &self.vendors,
+            _ => &self.sources,
+        }
+    }
+
+    /// The vendors' builds, by the vendor's name: the list that it gives now, or gave, or why there is none.
+    pub async fn vendor_releases(&self, now: SystemTime, fresh: Freshness) -> Vec<(String, Result<Releases, Error>)> {
+        self.lists.of_vendors(now, fresh).await
     }
 
     /// What can be installed: the list of the first source that answers and has anything for `platform`; a list that is
@@ -128,7 +153,7 @@ impl Sources {
     /// would prove what it has.
     pub async fn artifact(&self, source: &Source, version: &Version, platform: &Platform) -> Result<Artifact, Error> {
         match &source.place {
-            Place::Page(base) => self.page_artifact(source, base, version, platform).await,
+            Place::Page(base) | Place::Vendor(_, base) => self.page_artifact(source, base, version, platform).await,
             Place::Modules => self.module_artifact(source, version, platform).await,
         }
     }
@@ -148,6 +173,18 @@ impl Sources {
             watch,
         })
         .await
+    }
+
+    /// What the checksum database says at a path such as `/lookup/…`, as it says it: whoever asked judges it. `None` when
+    /// it is another database's name.
+    ///
+    /// # Errors
+    /// When it has no such thing ([`Error::is_absent`]) or does not answer ([`Error::is_unreachable`]).
+    pub async fn log_file(&self, database: &str, path: &str) -> Result<Option<Vec<u8>>, Error> {
+        match &self.log {
+            Some(log) if log.database() == database => log.remote().pass(path).await.map(Some),
+            _ => Ok(None),
+        }
     }
 
     /// Deletes what was downloaded of an artifact, finished or not.
@@ -190,6 +227,16 @@ impl Sources {
             Error::Unproven { version, source_name, reason: reason.to_owned() }
         };
         let silent = "the release list has no digest of it, and the checksum database no record";
+        if source.vendor().is_some() {
+            // The log has records of the Go project's releases. It is not even told that there is such a build.
+            return match sha256 {
+                _ if self.needs_log() => {
+                    Err(unproven("`require_log` is set, and no log has records of vendors' builds"))
+                }
+                None => Err(unproven("its list has no SHA-256 of it, and nothing else could prove it")),
+                Some(_) => Ok(Log::Silent),
+            };
+        }
         let is_old = version.suffix().is_none() && version.family().is_none_or(|family| family < FIRST_LOGGED);
         let log = match &self.log {
             // Older tarballs hold other files than their modules do, so a record would say nothing about them.
@@ -273,13 +320,13 @@ impl Sources {
             Some(places.split_off(at))
         };
         let of_page = |source: &Source| match &source.place {
-            Place::Page(base) => {
+            Place::Page(base) | Place::Vendor(_, base) => {
                 let tail = artifact.url.strip_prefix(&base.to_string())?;
                 from(vec![(base.join(tail), FallOver::Absent)])
             }
             Place::Modules => from(self.goproxy.module_places(&zip_name(&artifact.version, &artifact.platform))),
         };
-        self.sources.iter().find_map(of_page).ok_or(Error::NoSource)
+        self.list_for(&artifact.version).iter().find_map(of_page).ok_or(Error::NoSource)
     }
 
     fn needs_log(&self) -> bool {

@@ -8,8 +8,10 @@
 //! Leaves out where archives come from and what must hold of them (`sources`, `core::proof`), and which SDK somebody
 //! wants (`core`, `engine`).
 
+mod archives;
 mod disk;
 mod error;
+mod examine;
 mod facts;
 mod gunzip;
 mod h1;
@@ -34,12 +36,14 @@ use govern_core::layout::Layout;
 use govern_core::sdk::Sdk;
 use govern_core::version::Version;
 
+pub use crate::archives::Archive;
 pub use crate::error::Error;
 use crate::error::at;
+pub use crate::examine::examine;
 pub use crate::lock::{Lease, VersionLock};
 pub use crate::refusal::{NameFault, Refusal};
 pub use crate::remove::{Removed, Swept};
-pub use crate::staging::{Proven, Staging, Unpacked};
+pub use crate::staging::{Proven, Staging, Unpacked, archive_name};
 pub use crate::verify::Damage;
 
 /// The SDKs of one installation.

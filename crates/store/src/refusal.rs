@@ -47,7 +47,7 @@ pub enum Refusal {
     Encrypted,
     /// It is compressed by a method that no SDK uses.
     #[error("it is compressed by the unknown method {0}")]
-    Method(u16),
+    Method(String),
     /// It is neither a regular file nor a directory.
     #[error("it is {0}; only regular files and directories may be")]
     Kind(&'static str),

@@ -12,6 +12,7 @@ use govern_core::origin::escaped_text;
 use govern_core::platform::Platform;
 use govern_core::proof::{self, Evidence, Format, Proof};
 use govern_core::sdk::Sdk;
+use govern_core::version::Version;
 
 use crate::error::{Error, at};
 use crate::gunzip::Gunzip;
@@ -114,28 +115,33 @@ impl Staging {
     ) -> Result<Unpacked, Error> {
         let stage = self.stage;
         let (version, platform) = (stage.lock.version(), &stage.platform);
-        let archive = match format {
-            Format::TarGz => platform.archive(version),
-            Format::ModuleZip => format!("{}.zip", platform.module_version(version)),
-        };
+        let archive = archive_name(format, version, platform);
         let mut tree = Tree::new(&stage.path)?;
         let mut unpack = Unpack::new(Planner::new(format, version, platform), &mut tree, watch);
-        let (size, sha256) = match read(&mut unpack) {
-            Ok(digest) => digest,
-            Err(Fault::Reader(source)) => return Err(Error::Archive { archive, source }),
-            Err(Fault::Refused { entry, reason }) => return Err(Error::Refused { archive, entry, reason }),
-            Err(Fault::Disk(error)) => return Err(error),
-        };
+        let (size, sha256) = read(&mut unpack).map_err(|fault| fault.of(&archive))?;
         unpack.finish();
         let written = tree.seal()?;
-        if let Some(what) = missing_of_sdk(&written, &version.toolchain()) {
-            let reason = Refusal::NotAnSdk { platform: platform.clone(), what };
-            return Err(Error::Refused { archive, entry: None, reason });
-        }
+        judge_tree(&written, &archive, version, platform)?;
         let h1 = h1::hash(format, version, platform, &written.files);
         let evidence = Evidence { size, sha256, h1 };
         Ok(Unpacked { stage, format, evidence, go_version: written.go_version, files: written.files })
     }
+}
+
+/// The name of an archive of this release, as those who publish it have it.
+#[must_use]
+pub fn archive_name(format: Format, version: &Version, platform: &Platform) -> String {
+    match format {
+        Format::TarGz => platform.archive(version),
+        Format::ModuleZip => format!("{}.zip", platform.module_version(version)),
+    }
+}
+
+/// Refuses a tree that is not the SDK that was asked for.
+pub(crate) fn judge_tree(tree: &Written, archive: &str, version: &Version, platform: &Platform) -> Result<(), Error> {
+    let Some(what) = missing_of_sdk(tree, &version.toolchain()) else { return Ok(()) };
+    let reason = Refusal::NotAnSdk { platform: platform.clone(), what };
+    Err(Error::Refused { archive: archive.to_owned(), entry: None, reason })
 }
 
 /// What keeps a tree from being the SDK `toolchain`, if anything does.

@@ -1,13 +1,17 @@
-//! Reads a tar stream in the one way in which it can be read.
+//! Judges a tar stream, entry by entry, before anything of it is written. The `tar` crate reads the format.
 //!
 //! Two readers of one tarball may see different trees: sizes given twice, names given three times, numbers with signs,
-//! global headers, sparse maps. Several advisories against tar libraries are of that kind. So this reader accepts what
-//! packers of SDKs write (ustar, PAX paths, GNU long names) and refuses the rest instead of choosing a meaning.
+//! global headers, sparse maps. Several advisories against tar libraries are of that kind. So the crate is asked for the
+//! entries as they stand (`raw`), extension headers among them, and only what packers of SDKs write is accepted: ustar,
+//! PAX paths, GNU long names.
 
+use std::cell::Cell;
 use std::io::Read;
 
+use tar::{Archive, EntryType, Header, PaxExtensions};
+
 use crate::refusal::Refusal;
-use crate::unpack::{Fault, Unpack, fill};
+use crate::unpack::{Fault, Marked, Unpack, fill};
 
 const BLOCK: usize = 512;
 /// The largest PAX header or GNU long name.
@@ -15,58 +19,63 @@ const MAX_EXTENSION: u64 = 64 << 10;
 /// The most zeros after the end mark; packers fill up to a record of 10 KiB.
 const MAX_PADDING: u64 = 1 << 20;
 
-/// What an extension header said of the entry that follows it.
-struct Ahead {
-    /// The name, unless it stays as it is in the entry's own header.
-    name: Option<Vec<u8>>,
-}
-
 /// Unpacks a whole tar stream.
 pub(crate) fn unpack(stream: &mut dyn Read, unpack: &mut Unpack<'_>) -> Result<(), Fault> {
-    let mut ahead: Option<Ahead> = None;
-    while let Some(block) = next_header(stream)? {
-        let header = Header::parse(&block).map_err(Fault::archive)?;
-        if matches!(header.kind, b'x' | b'L') {
+    let (failed, ended) = (Cell::new(false), Cell::new(false));
+    let mut archive = Archive::new(Marked::new(stream, &failed, &ended));
+    let malformed = |error: std::io::Error| match () {
+        () if failed.get() => Fault::from(error),
+        () if ended.get() => Fault::archive(Refusal::Truncated),
+        () => Fault::archive(Refusal::Tar("a header that cannot be read")),
+    };
+    // What an extension header said of the entry that follows it: a name, unless the entry's own holds.
+    let mut ahead: Option<Option<Vec<u8>>> = None;
+    for entry in archive.entries().map_err(malformed)?.raw(true) {
+        let mut entry = entry.map_err(malformed)?;
+        let own_name = entry.path_bytes().into_owned();
+        let size = entry.size();
+        judge(entry.header()).map_err(|reason| Fault::entry(&own_name, reason))?;
+        let kind = entry.header().entry_type();
+        if kind.is_pax_local_extensions() || kind.is_gnu_longname() {
             if ahead.is_some() {
-                return Err(Fault::entry(&header.name, Refusal::Tar("one entry has several extension headers")));
+                return Err(Fault::entry(&own_name, Refusal::Tar("one entry has several extension headers")));
             }
-            ahead = Some(read_ahead(stream, &header).map_err(|fault| fault.within(&header.name))?);
+            ahead = Some(read_ahead(&mut entry, kind, size).map_err(|fault| fault.within(&own_name))?);
             continue;
         }
-        let name = ahead.take().and_then(|ahead| ahead.name).unwrap_or(header.name);
-        entry(stream, unpack, &name, header.kind, header.mode, header.size)?;
+        let name = ahead.take().flatten().unwrap_or(own_name);
+        let mode = entry.header().mode().map_err(malformed)?;
+        unpack_entry(&mut entry, unpack, &name, kind, mode, size)?;
     }
     if ahead.is_some() {
         return Err(Fault::archive(Refusal::Tar("an extension header without an entry")));
     }
-    Ok(())
+    end(&mut archive.into_inner(), &ended)
 }
 
 /// Reads the content of an extension header.
-fn read_ahead(stream: &mut dyn Read, header: &Header) -> Result<Ahead, Fault> {
-    if header.size > MAX_EXTENSION {
+fn read_ahead(content: &mut dyn Read, kind: EntryType, size: u64) -> Result<Option<Vec<u8>>, Fault> {
+    if size > MAX_EXTENSION {
         return Err(Fault::archive(Refusal::Tar("an extension header of more than 64 KiB")));
     }
-    let mut content = vec![0; header.size as usize];
-    if fill(stream, &mut content)? < content.len() {
+    let mut bytes = vec![0; size as usize];
+    if fill(content, &mut bytes)? < bytes.len() {
         return Err(Fault::archive(Refusal::Truncated));
     }
-    skip_padding(stream, header.size)?;
-    if header.kind == b'x' {
-        let path = pax_path(&content).map_err(Fault::archive)?;
-        return Ok(Ahead { name: path.map(<[u8]>::to_vec) });
+    if kind.is_pax_local_extensions() {
+        return pax_path(&bytes).map_err(Fault::archive);
     }
-    if content.pop() != Some(0) || content.is_empty() {
+    if bytes.pop() != Some(0) || bytes.is_empty() {
         return Err(Fault::archive(Refusal::Tar("a long name is empty or does not end in a zero byte")));
     }
-    Ok(Ahead { name: Some(content) })
+    Ok(Some(bytes))
 }
 
-fn entry(
-    stream: &mut dyn Read,
+fn unpack_entry(
+    content: &mut dyn Read,
     unpack: &mut Unpack<'_>,
     name: &[u8],
-    kind: u8,
+    kind: EntryType,
     mode: u32,
     size: u64,
 ) -> Result<(), Fault> {
@@ -74,164 +83,111 @@ fn entry(
     // Old packers put the type of the file into its mode as well.
     let (type_bits, mode) = (mode & !0o7777, mode & 0o7777);
     match kind {
-        b'0' | 0 if type_bits != 0 && type_bits != 0o100_000 => refused(Refusal::Tar("mode and type differ")),
-        b'0' | 0 => {
-            unpack.file(name, mode, size, stream)?;
-            skip_padding(stream, size).map_err(|fault| fault.within(name))
+        EntryType::Regular if type_bits != 0 && type_bits != 0o100_000 => refused(Refusal::Tar("mode and type differ")),
+        EntryType::Regular => unpack.file(name, mode, size, content),
+        EntryType::Directory if size != 0 => refused(Refusal::Tar("a directory with content")),
+        EntryType::Directory if type_bits != 0 && type_bits != 0o040_000 => {
+            refused(Refusal::Tar("mode and type differ"))
         }
-        b'5' if size != 0 => refused(Refusal::Tar("a directory with content")),
-        b'5' if type_bits != 0 && type_bits != 0o040_000 => refused(Refusal::Tar("mode and type differ")),
-        b'5' => unpack.directory(name.strip_suffix(b"/").unwrap_or(name), mode),
-        b'1' => refused(Refusal::Kind("a hard link")),
-        b'2' => refused(Refusal::Kind("a symbolic link")),
-        b'3' => refused(Refusal::Kind("a character device")),
-        b'4' => refused(Refusal::Kind("a block device")),
-        b'6' => refused(Refusal::Kind("a named pipe")),
-        b'7' => refused(Refusal::Kind("a contiguous file")),
-        b'S' => refused(Refusal::Kind("a sparse file")),
-        b's' => refused(Refusal::Kind("a socket")),
-        b'g' => refused(Refusal::Pax("a global header")),
-        b'K' => refused(Refusal::Kind("the target of a link")),
+        EntryType::Directory => unpack.directory(name.strip_suffix(b"/").unwrap_or(name), mode),
+        EntryType::Link => refused(Refusal::Kind("a hard link")),
+        EntryType::Symlink => refused(Refusal::Kind("a symbolic link")),
+        EntryType::Char => refused(Refusal::Kind("a character device")),
+        EntryType::Block => refused(Refusal::Kind("a block device")),
+        EntryType::Fifo => refused(Refusal::Kind("a named pipe")),
+        EntryType::Continuous => refused(Refusal::Kind("a contiguous file")),
+        EntryType::GNUSparse => refused(Refusal::Kind("a sparse file")),
+        EntryType::XGlobalHeader => refused(Refusal::Pax("a global header")),
+        EntryType::GNULongLink => refused(Refusal::Kind("the target of a link")),
         _ => refused(Refusal::Kind("of an unknown type")),
     }
 }
 
-/// The next header block, or `None` after the two blocks of zeros that end every tar file.
-fn next_header(stream: &mut dyn Read) -> Result<Option<[u8; BLOCK]>, Fault> {
-    let block = read_block(stream)?;
-    if block != [0; BLOCK] {
-        return Ok(Some(block));
+/// What follows the entries: one block of zeros was read by the crate, or the stream has ended.
+fn end(rest: &mut dyn Read, ended: &Cell<bool>) -> Result<(), Fault> {
+    let mut block = [0; BLOCK];
+    if ended.get() || fill(rest, &mut block)? < BLOCK {
+        return Err(Fault::archive(Refusal::Truncated));
     }
-    if read_block(stream)? != [0; BLOCK] {
+    if block != [0; BLOCK] {
         return Err(Fault::archive(Refusal::Tar("a block of zeros amid the entries")));
     }
     let mut padding = 0;
     let mut buffer = [0; 8 * BLOCK];
     loop {
-        let read = fill(stream, &mut buffer)?;
+        let read = fill(rest, &mut buffer)?;
         padding += read as u64;
         if padding > MAX_PADDING || buffer[..read].iter().any(|byte| *byte != 0) {
             return Err(Fault::archive(Refusal::Trailing));
         }
         if read < buffer.len() {
-            return Ok(None);
+            return Ok(());
         }
     }
 }
 
-fn read_block(stream: &mut dyn Read) -> Result<[u8; BLOCK], Fault> {
-    let mut block = [0; BLOCK];
-    if fill(stream, &mut block)? < BLOCK {
-        return Err(Fault::archive(Refusal::Truncated));
+/// Refuses a header whose fields are not all plain: others may read them otherwise than the crate does.
+fn judge(header: &Header) -> Result<(), Refusal> {
+    let old = header.as_old();
+    let ended = "bytes follow the end of a name";
+    if !is_text(&old.name) || header.as_ustar().is_some_and(|ustar| !is_text(&ustar.prefix)) {
+        return Err(Refusal::Tar(ended));
     }
-    Ok(block)
-}
-
-fn skip_padding(stream: &mut dyn Read, size: u64) -> Result<(), Fault> {
-    let padding = (BLOCK - (size % BLOCK as u64) as usize) % BLOCK;
-    let mut block = [0; BLOCK];
-    if fill(stream, &mut block[..padding])? < padding {
-        return Err(Fault::archive(Refusal::Truncated));
+    if header.as_ustar().is_none() && header.as_gnu().is_none() {
+        return Err(Refusal::Tar("the magic number is not ustar"));
+    }
+    if matches!(header.entry_type(), EntryType::Regular | EntryType::Directory) && header.link_name_bytes().is_some() {
+        return Err(Refusal::Tar("a target of a link where there is no link"));
+    }
+    if !is_octal(&old.size) {
+        return Err(Refusal::Tar("the size is no octal number"));
+    }
+    if !is_octal(&old.mode) {
+        return Err(Refusal::Tar("the mode is no octal number"));
+    }
+    if ![&old.uid[..], &old.gid, &old.mtime].into_iter().all(is_octal) {
+        return Err(Refusal::Tar("an owner or a time is no octal number"));
     }
     Ok(())
 }
 
-struct Header {
-    name: Vec<u8>,
-    mode: u32,
-    size: u64,
-    kind: u8,
+/// True for text up to the first zero byte, with nothing but zero bytes after it.
+fn is_text(field: &[u8]) -> bool {
+    field.iter().skip_while(|byte| **byte != 0).all(|byte| *byte == 0)
 }
 
-impl Header {
-    fn parse(block: &[u8; BLOCK]) -> Result<Header, Refusal> {
-        let sum: u64 = block.iter().map(|byte| u64::from(*byte)).sum();
-        let sum_field: u64 = block[148..156].iter().map(|byte| u64::from(*byte)).sum();
-        if octal(&block[148..156]) != Some(sum - sum_field + 8 * u64::from(b' ')) {
-            return Err(Refusal::Tar("the check sum is wrong"));
-        }
-        let name = text(&block[..100])?;
-        let name = match &block[257..265] {
-            b"ustar\x0000" => match text(&block[345..500])? {
-                [] => name.to_vec(),
-                prefix => [prefix, b"/", name].concat(),
-            },
-            // GNU keeps times and sparse maps where ustar has the prefix.
-            b"ustar  \0" => name.to_vec(),
-            _ => return Err(Refusal::Tar("the magic number is not ustar")),
-        };
-        let kind = block[156];
-        if matches!(kind, b'0' | 0 | b'5') && !text(&block[157..257])?.is_empty() {
-            return Err(Refusal::Tar("a target of a link where there is no link"));
-        }
-        // What nobody uses must still be a number that all readers read alike.
-        let unused = [&block[108..116], &block[116..124], &block[136..148]];
-        if unused.into_iter().any(|field| octal(field).is_none()) {
-            return Err(Refusal::Tar("an owner or a time is no octal number"));
-        }
-        let mode = octal(&block[100..108]).and_then(|mode| u32::try_from(mode).ok());
-        let mode = mode.ok_or(Refusal::Tar("the mode is no octal number"))?;
-        let size = octal(&block[124..136]).ok_or(Refusal::Tar("the size is no octal number"))?;
-        Ok(Header { name, mode, size, kind })
-    }
+/// True for octal digits, perhaps after spaces, then zero bytes or spaces.
+fn is_octal(field: &[u8]) -> bool {
+    let digits = field.iter().skip_while(|byte| **byte == b' ').skip_while(|byte| matches!(byte, b'0'..=b'7'));
+    digits.into_iter().all(|byte| matches!(byte, 0 | b' '))
 }
 
-/// A text field: up to the first zero byte, and nothing but zero bytes after it.
-fn text(field: &[u8]) -> Result<&[u8], Refusal> {
-    let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
-    if field[end..].iter().any(|byte| *byte != 0) {
-        return Err(Refusal::Tar("bytes follow the end of a name"));
-    }
-    Ok(&field[..end])
-}
-
-/// A number field: octal digits, perhaps after spaces, then zero bytes or spaces. Empty is zero.
-fn octal(field: &[u8]) -> Option<u64> {
-    let text = &field[field.iter().take_while(|byte| **byte == b' ').count()..];
-    let end = text.iter().position(|byte| matches!(byte, 0 | b' ')).unwrap_or(text.len());
-    let (digits, rest) = text.split_at(end);
-    if rest.iter().any(|byte| !matches!(byte, 0 | b' ')) {
-        return None;
-    }
-    // At most twelve digits of three bits each: no overflow.
-    digits
-        .iter()
-        .try_fold(0, |number, digit| matches!(digit, b'0'..=b'7').then(|| number * 8 + u64::from(digit - b'0')))
-}
-
-/// Reads PAX records (`LENGTH KEY=VALUE\n`) and gives the path, if they have one.
+/// The path in the PAX records of one entry, if they have one.
 ///
 /// Sizes are refused even where they agree: no file of an SDK needs one, and a size that two readers take from two
 /// places is how one archive hides another (RUSTSEC-2026-0068).
-fn pax_path(mut records: &[u8]) -> Result<Option<&[u8]>, Refusal> {
+fn pax_path(records: &[u8]) -> Result<Option<Vec<u8>>, Refusal> {
     let mut path = None;
     let mut keys: Vec<&[u8]> = Vec::new();
-    while !records.is_empty() {
-        let (record, rest) = pax_record(records).ok_or(Refusal::Pax("a record is cut or has a wrong length"))?;
-        let equals = record.iter().position(|byte| *byte == b'=').ok_or(Refusal::Pax("a record without `=`"))?;
-        let (key, value) = (&record[..equals], &record[equals + 1..]);
+    // The crate stops at an empty line: what stands behind one would be read by others alone.
+    if records.last() != Some(&b'\n') || records.windows(2).any(|pair| pair == b"\n\n") {
+        return Err(Refusal::Pax("a record is cut or has a wrong length"));
+    }
+    for record in PaxExtensions::new(records) {
+        let record = record.map_err(|_| Refusal::Pax("a record is cut or has a wrong length"))?;
+        let (key, value) = (record.key_bytes(), record.value_bytes());
         if keys.contains(&key) {
             return Err(Refusal::Pax("a key appears twice"));
         }
         match key {
             b"path" if value.is_empty() => return Err(Refusal::Pax("an empty path")),
-            b"path" => path = Some(value),
+            b"path" => path = Some(value.to_vec()),
             b"mtime" | b"atime" | b"ctime" | b"uid" | b"gid" | b"uname" | b"gname" | b"comment" => {}
             b"size" => return Err(Refusal::Pax("a second size")),
             b"linkpath" => return Err(Refusal::Pax("a target of a link")),
             _ => return Err(Refusal::Pax("a key that no SDK needs")),
         }
         keys.push(key);
-        records = rest;
     }
     Ok(path)
-}
-
-/// The first record without its length and line end, and what follows it.
-fn pax_record(records: &[u8]) -> Option<(&[u8], &[u8])> {
-    let space = records.iter().position(|byte| *byte == b' ').filter(|space| (1..=5).contains(space))?;
-    let digits = records[..space].iter().all(u8::is_ascii_digit);
-    let length: usize = std::str::from_utf8(&records[..space]).ok().filter(|_| digits)?.parse().ok()?;
-    let record = records.get(space + 1..length)?.strip_suffix(b"\n")?;
-    Some((record, &records[length..]))
 }

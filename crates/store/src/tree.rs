@@ -63,7 +63,7 @@ pub(crate) struct Tree {
     /// All directories, each after the one it lies in.
     directories: Vec<String>,
     files: Vec<TreeFile>,
-    version_head: Vec<u8>,
+    version: VersionLine,
     open: Option<OpenFile>,
 }
 
@@ -82,6 +82,25 @@ pub(crate) struct Written {
     pub(crate) go_version: String,
 }
 
+/// The first line of `VERSION`, caught as its bytes pass.
+#[derive(Default)]
+pub(crate) struct VersionLine(Vec<u8>);
+
+impl VersionLine {
+    /// Looks at bytes of the file `path`.
+    pub(crate) fn take(&mut self, path: &str, bytes: &[u8]) {
+        if path == "VERSION" {
+            let room = VERSION_HEAD.saturating_sub(self.0.len());
+            self.0.extend(bytes.iter().take(room));
+        }
+    }
+
+    /// The line; empty where there was no such file.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0).lines().next().unwrap_or_default().trim_end().to_owned()
+    }
+}
+
 impl Tree {
     /// Starts a tree in the empty directory `path`.
     pub(crate) fn new(path: &Path) -> Result<Tree, Error> {
@@ -92,7 +111,7 @@ impl Tree {
             way: Vec::new(),
             directories: Vec::new(),
             files: Vec::new(),
-            version_head: Vec::new(),
+            version: VersionLine::default(),
             open: None,
         })
     }
@@ -106,9 +125,7 @@ impl Tree {
                 .map_err(at("set the mode of", &self.path.join(directory)))?;
         }
         rustix::fs::fchmod(&self.root, DIRECTORY).map_err(at("set the mode of", &self.path))?;
-        let head = String::from_utf8_lossy(&self.version_head);
-        let go_version = head.lines().next().unwrap_or_default().trim_end().to_owned();
-        Ok(Written { files: self.files, go_version })
+        Ok(Written { files: self.files, go_version: self.version.text() })
     }
 
     /// Goes to a directory, making what is not there, and gives its descriptor.
@@ -157,10 +174,7 @@ impl Sink for Tree {
         let open = self.open.as_mut().expect("a reader begins a file before it writes");
         open.hash.update(bytes);
         open.size += bytes.len() as u64;
-        if open.planned.path == "VERSION" {
-            let room = VERSION_HEAD.saturating_sub(self.version_head.len());
-            self.version_head.extend(bytes.iter().take(room));
-        }
+        self.version.take(&open.planned.path, bytes);
         let written = open.file.write_all(bytes);
         written.map_err(|error| Error::io("write", &self.path.join(&open.planned.path), error))
     }

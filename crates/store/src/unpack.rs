@@ -1,7 +1,8 @@
-//! What the two archive readers share: the tap on the caller's bytes, the way an error finds its kind again, and the
+//! What the two archive judges share: the tap on the caller's bytes, the way an error finds its kind again, and the
 //! loop that moves one file from a reader to the sink.
 
-use std::io::{self, Read};
+use std::cell::Cell;
+use std::io::{self, Read, Seek, SeekFrom};
 
 use govern_core::event::{Event, Watch};
 use govern_core::origin::escaped_text;
@@ -39,6 +40,16 @@ impl Fault {
     pub(crate) fn entry(name: &[u8], reason: Refusal) -> Fault {
         let shown: String = String::from_utf8_lossy(name).chars().take(200).collect();
         Fault::Refused { entry: Some(escaped_text(&shown)), reason }
+    }
+
+    /// The same as an error about an archive of this name.
+    pub(crate) fn of(self, archive: &str) -> Error {
+        let archive = archive.to_owned();
+        match self {
+            Fault::Reader(source) => Error::Archive { archive, source },
+            Fault::Refused { entry, reason } => Error::Refused { archive, entry, reason },
+            Fault::Disk(error) => error,
+        }
     }
 
     /// Names the entry in a refusal that has none yet.
@@ -116,6 +127,35 @@ impl<R: Read> Read for Tap<R> {
             return Err(refuse(Refusal::ArchiveTooLarge(self.limit)));
         }
         Ok(read)
+    }
+}
+
+/// A reader that remembers, for those who cannot get at it while a library holds it, whether an error was its own and
+/// whether it came to its end.
+pub(crate) struct Marked<'m, R> {
+    inner: R,
+    failed: &'m Cell<bool>,
+    ended: &'m Cell<bool>,
+}
+
+impl<'m, R> Marked<'m, R> {
+    pub(crate) fn new(inner: R, failed: &'m Cell<bool>, ended: &'m Cell<bool>) -> Marked<'m, R> {
+        Marked { inner, failed, ended }
+    }
+}
+
+impl<R: Read> Read for Marked<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer);
+        self.failed.set(read.is_err());
+        self.ended.set(matches!(read, Ok(0)) && !buffer.is_empty());
+        read
+    }
+}
+
+impl<R: Seek> Seek for Marked<'_, R> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.inner.seek(to)
     }
 }
 

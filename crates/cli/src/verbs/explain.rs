@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use govern_api::body::{Decision, OsText, Seen};
+use govern_core::link;
 use govern_core::origin::{escaped, escaped_text};
 use govern_core::problem::{Code, Report};
-use govern_core::spec::Spec;
+use govern_core::spec::{LinkName, Spec};
 
 use crate::args::{Explain, Which};
 use crate::exit::{self, Exit};
@@ -53,12 +54,29 @@ pub(crate) fn program(session: &Session<'_>, decision: &Decision, tool: &str) ->
     let foreign = || find_foreign(tool, session.world.vars.os("PATH"), session.ask.layout());
     match foreign().filter(|_| decision.target == "path") {
         Some(program) => Ok(program),
-        None => Err(not_installed(decision)),
+        None => Err(broken(decision).unwrap_or_else(|| not_installed(decision))),
     }
+}
+
+/// The name that a decision wishes for and nothing is linked under.
+fn unlinked(decision: &Decision) -> Option<LinkName> {
+    match Spec::parse(decision.wanted.as_deref()?) {
+        Ok(Spec::Linked(name)) => Some(name),
+        _ => None,
+    }
+}
+
+/// What is told of a decision for a linked tree that cannot run.
+fn broken(decision: &Decision) -> Option<Report> {
+    let problem = decision.linked.as_ref()?.problem.clone()?;
+    Some(Report { wanted_by: Some(decision.origin.text.clone()), ..problem.into() })
 }
 
 /// What is told of a decision for something that is not installed.
 pub(crate) fn not_installed(decision: &Decision) -> Report {
+    if let Some(name) = unlinked(decision) {
+        return Report { wanted_by: Some(decision.origin.text.clone()), ..link::unknown(&name) };
+    }
     let is_exact = |wanted: &str| Spec::parse(wanted).is_ok_and(|spec| spec.exact().is_some());
     let (fact, hint) = match decision.wanted.as_deref() {
         Some("latest") => ("no Go is installed".to_owned(), "govern install"),
@@ -93,8 +111,11 @@ pub(crate) fn explain(session: &Session<'_>, args: &Explain) -> Result<Exit, Rep
     let launchers = if decision.launchers == "all" { layout.launchers_all() } else { layout.launchers_installed() };
     let foreign = find_foreign("go", session.world.vars.os("PATH"), layout).filter(|_| decision.target == "path");
     session.ui.answer(&rendered(&decision, foreign.as_deref(), &launchers, session.ui.paint()))?;
-    if decision.target == "install" {
-        session.ui.hint("govern install");
+    match (unlinked(&decision), broken(&decision)) {
+        (Some(name), _) => session.ui.hint(&format!("govern link {} DIR", name.as_str())),
+        (None, Some(report)) => report.hints.iter().for_each(|hint| session.ui.hint(hint)),
+        (None, None) if decision.target == "install" => session.ui.hint("govern install"),
+        (None, None) => {}
     }
     Ok(exit::OK)
 }
@@ -134,12 +155,21 @@ const DECIDES: &str = "← decides";
 fn headline(decision: &Decision, foreign: Option<&Path>) -> String {
     let at_least = decision.at_least.as_ref().map(|floor| format!(", at least {floor}")).unwrap_or_default();
     let wanted = decision.wanted.as_ref().map(|wanted| format!("{wanted}{at_least}"));
+    if let Some(linked) = &decision.linked {
+        let goroot = escaped(&linked.goroot.clone().into_path());
+        let state = match &linked.problem {
+            Some(problem) => format!("cannot run: {}", problem.causes.join(", ")),
+            None => format!("linked, {}", escaped_text(linked.version.as_deref().unwrap_or("without a VERSION"))),
+        };
+        return format!("{}   {goroot}   {state}", linked.name);
+    }
     match (&decision.version, foreign, wanted) {
         (Some(version), ..) => {
             let goroot = decision.goroot.clone().map(OsText::into_path).unwrap_or_default();
             format!("{version}   {}", escaped(&goroot))
         }
         (None, Some(program), _) => format!("go   {}", escaped(program)),
+        (None, None, Some(wanted)) if unlinked(decision).is_some() => format!("{wanted}   not linked"),
         (None, None, Some(wanted)) => format!("{wanted}   not installed"),
         (None, None, None) => "go   there is none on PATH besides govern's own".to_owned(),
     }
@@ -184,6 +214,7 @@ mod tests {
             version: Some("go1.26.8".to_owned()),
             goroot: Some(Path::new("/g/sdks/go1.26.8").into()),
             program: Some(Path::new("/g/sdks/go1.26.8/bin/go").into()),
+            linked: None,
             wanted: None,
             at_least: None,
             origin: file("/src/shop/.go-version", 1),

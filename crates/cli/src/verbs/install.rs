@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use govern_api::body::{JobEvent, NewJob, OsText, SCHEMA, Sdk};
-use govern_core::origin::Origin;
+use govern_core::link;
+use govern_core::origin::{Origin, escaped};
 use govern_core::problem::{Code, Report};
-use govern_core::spec::Spec;
+use govern_core::spec::{LinkName, Spec};
 use govern_core::version::Version;
 use serde_json::json;
 
@@ -17,10 +18,11 @@ use crate::pins::{pasted, written};
 use crate::progress::Progress;
 use crate::text::{count, size, took};
 use crate::verbs::Session;
+use crate::verbs::link::{find, unlink};
 
 /// An install that went well.
 pub(crate) struct Installed {
-    /// `go1.22.4`.
+    /// `go1.22.4`, or the name of a linked tree.
     pub(crate) version: String,
     /// Its root.
     pub(crate) goroot: PathBuf,
@@ -29,15 +31,21 @@ pub(crate) struct Installed {
 }
 
 pub(crate) fn install(session: &Session<'_>, args: &Install) -> Result<Exit, Report> {
+    // A linked name has nothing to be installed: it is there, or its user has to link it.
+    let (names, specs): (Vec<&Spec>, Vec<&Spec>) = args.specs.iter().partition(|spec| matches!(spec, Spec::Linked(_)));
     let wishes: Vec<NewJob> = match args.specs.as_slice() {
         [] => wanted_here(session)?.into_iter().collect(),
-        specs => specs.iter().map(|spec| typed(session, spec)).collect(),
+        _ => specs.iter().map(|spec| typed(session, spec)).collect(),
     };
     let since = Instant::now();
-    let results = all(session, &wishes)?;
+    let mut results: Vec<Result<Installed, Report>> = names.iter().map(|name| ensure(session, name)).collect();
+    results.extend(all(session, &wishes)?);
     let installed: Vec<&Installed> = results.iter().flatten().collect();
     for there in installed.iter().filter(|installed| installed.already) {
-        session.ui.talk(&format!("{} is already installed", there.version));
+        match LinkName::parse(&there.version) {
+            Ok(name) => session.ui.talk(&format!("{} is linked to {}", name.as_str(), escaped(&there.goroot))),
+            Err(_) => session.ui.talk(&format!("{} is already installed", there.version)),
+        }
     }
     // Two wishes may mean the same release.
     let fresh: BTreeSet<&str> = installed.iter().filter(|i| !i.already).map(|i| i.version.as_str()).collect();
@@ -77,6 +85,16 @@ fn typed(session: &Session<'_>, spec: &Spec) -> NewJob {
 fn wanted_here(session: &Session<'_>) -> Result<Option<NewJob>, Report> {
     let here = session.here()?;
     let origin = &here.origin.text;
+    if let Some(linked) = &here.linked {
+        return match &linked.problem {
+            Some(problem) => Err(Report { wanted_by: Some(origin.clone()), ..problem.clone().into() }),
+            None => {
+                let goroot = escaped(&linked.goroot.clone().into_path());
+                session.ui.talk(&format!("{} is linked to {goroot}, wanted by {origin}", linked.name));
+                Ok(None)
+            }
+        };
+    }
     if let Some(version) = &here.version {
         session.ui.talk(&format!("{version} is already installed, wanted by {origin}"));
         return Ok(None);
@@ -97,6 +115,10 @@ fn wanted_here(session: &Session<'_>) -> Result<Option<NewJob>, Report> {
 
 /// Installs one version if need be, for a verb that needs it.
 pub(crate) fn ensure(session: &Session<'_>, spec: &Spec) -> Result<Installed, Report> {
+    if let Spec::Linked(name) = spec {
+        let linked = find(session, name)?;
+        return Ok(Installed { version: linked.name, goroot: linked.goroot.into_path(), already: true });
+    }
     // What is installed will do: `1.22` means its newest installed patch, as the decision reads it.
     if let Some(there) = pick(&session.ask.sdks()?.installed, spec) {
         let goroot = there.goroot.clone().into_path();
@@ -144,9 +166,21 @@ fn all(session: &Session<'_>, wishes: &[NewJob]) -> Result<Vec<Result<Installed,
 }
 
 pub(crate) fn uninstall(session: &Session<'_>, args: &Uninstall) -> Result<Exit, Report> {
-    let installed = session.ask.sdks()?.installed;
+    let (installed, links) = (session.ask.sdks()?.installed, session.ask.local()?.links()?);
     // All words first: nothing is removed when one of them means nothing.
-    let versions: BTreeSet<&str> = args.specs.iter().map(|spec| one_of(&installed, spec)).collect::<Result<_, _>>()?;
+    let (mut names, mut versions) = (BTreeSet::new(), BTreeSet::new());
+    for spec in &args.specs {
+        match spec {
+            Spec::Linked(name) if links.iter().any(|linked| linked.name == name.as_str()) => {
+                names.insert(name);
+            }
+            Spec::Linked(name) => return Err(link::unknown(name)),
+            spec => {
+                versions.insert(one_of(&installed, spec)?);
+            }
+        }
+    }
+    names.iter().try_for_each(|name| unlink(session, name).map(drop))?;
     let mut exit = exit::OK;
     for version in versions {
         match session.ask.remove(version) {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use govern_api::body::{Project, Releases, Sdk};
-use govern_core::origin::escaped;
+use govern_api::body::{Linked, Project, Releases, Sdk};
+use govern_core::origin::{escaped, escaped_text};
 use govern_core::problem::Report;
+use govern_core::spec::Spec;
 
 use crate::args::List;
 use crate::exit::{self, Exit};
@@ -21,7 +22,7 @@ pub(crate) fn list(session: &Session<'_>, args: &List) -> Result<Exit, Report> {
         session.ui.json(&sdks)?;
         return Ok(exit::OK);
     }
-    if sdks.installed.is_empty() {
+    if sdks.installed.is_empty() && sdks.linked.is_empty() {
         session.ui.talk("no Go is installed");
         session.ui.hint("govern install");
         return Ok(exit::OK);
@@ -31,14 +32,18 @@ pub(crate) fn list(session: &Session<'_>, args: &List) -> Result<Exit, Report> {
     let mut wanted = Wanted::default();
     if let Some(here) = &here {
         let origin = if here.origin.kind == "built-in" { "default: the newest" } else { &here.origin.text };
-        wanted.add(here.version.as_deref(), origin);
+        let linked = here.linked.as_ref().map(|linked| linked.name.as_str());
+        wanted.add(linked.or(here.version.as_deref()), origin);
     }
     let default = session.ask.local()?.settings(&session.world.vars)?.default;
-    if let Some(sdk) = default.and_then(|spec| pick(&sdks.installed, &spec)) {
-        wanted.add(Some(&sdk.version), "govern default");
+    match default {
+        Some(Spec::Linked(name)) => wanted.add(Some(name.as_str()), "govern default"),
+        Some(spec) => wanted.add(pick(&sdks.installed, &spec).map(|sdk| sdk.version.as_str()), "govern default"),
+        None => {}
     }
     wanted.add_projects(&session.ask.projects_if_known(), here.map(|here| here.dir.into_path()).as_deref());
-    session.ui.answer(&table(&sdks.installed, &wanted))?;
+    let tables = [table(&sdks.installed, &wanted), linked_table(&sdks.linked, &wanted)];
+    session.ui.answer(&tables.into_iter().filter(|table| !table.is_empty()).collect::<Vec<_>>().join("\n"))?;
     Ok(exit::OK)
 }
 
@@ -78,6 +83,9 @@ impl Wanted {
 }
 
 fn table(installed: &[Sdk], wanted: &Wanted) -> String {
+    if installed.is_empty() {
+        return String::new();
+    }
     let mut rows = vec![["", "VERSION", "SIZE", "PROOF", "WANTED BY"].map(str::to_owned).to_vec()];
     for sdk in installed {
         let mark = if wanted.here.as_ref() == Some(&sdk.version) { "*" } else { "" };
@@ -85,8 +93,31 @@ fn table(installed: &[Sdk], wanted: &Wanted) -> String {
         let version = sdk.version.trim_start_matches("go").to_owned();
         rows.push(vec![mark.to_owned(), version, size(sdk.size), sdk.proof.clone(), by]);
     }
-    // One blank is enough behind a mark.
-    columns(&rows, " ")
+    marked(&rows)
+}
+
+fn linked_table(linked: &[Linked], wanted: &Wanted) -> String {
+    if linked.is_empty() {
+        return String::new();
+    }
+    let mut rows = vec![["", "LINKED", "VERSION", "PROOF", "PATH", "WANTED BY"].map(str::to_owned).to_vec()];
+    for link in linked {
+        let mark = if wanted.here.as_ref() == Some(&link.name) { "*" } else { "" };
+        let by = wanted.by.get(&link.name).map(|by| by.join(", ")).unwrap_or_default();
+        let called = match (&link.problem, &link.version) {
+            (Some(_), _) => "cannot run".to_owned(),
+            (None, Some(called)) => escaped_text(called),
+            (None, None) => "unknown".to_owned(),
+        };
+        let path = escaped(&link.goroot.clone().into_path());
+        rows.push(vec![mark.to_owned(), link.name.clone(), called, link.proof.clone(), path, by]);
+    }
+    marked(&rows)
+}
+
+/// A table whose first column is a mark: one blank is enough behind it.
+fn marked(rows: &[Vec<String>]) -> String {
+    columns(rows, " ")
         .lines()
         .map(|line| format!("{}{}\n", &line[..2.min(line.len())], line.get(4..).unwrap_or_default()))
         .collect()
@@ -97,10 +128,11 @@ fn remote(session: &Session<'_>, is_json: bool) -> Result<Exit, Report> {
     let age = ago(releases.fetched_at, session.world.seconds());
     if releases.stale {
         session.ui.note(&format!("no source answers: this is what {} said {age}", releases.source));
-    } else {
+    } else if !releases.source.is_empty() {
         let number = count(releases.releases.len(), "release");
         session.ui.detail(&format!("{number}, from {}, asked {age}", releases.source));
     }
+    releases.notes.iter().for_each(|note| session.ui.note(&escaped_text(note)));
     if is_json {
         session.ui.json(&releases)?;
     } else {
@@ -112,7 +144,8 @@ fn remote(session: &Session<'_>, is_json: bool) -> Result<Exit, Report> {
 fn remote_table(releases: &Releases) -> String {
     let rows = releases.releases.iter().map(|release| {
         let marks = [(!release.stable, "prerelease"), (release.installed, "installed")];
-        let marks: Vec<&str> = marks.iter().filter(|(holds, _)| *holds).map(|(_, mark)| *mark).collect();
+        let marks = marks.iter().filter(|(holds, _)| *holds).map(|(_, mark)| *mark);
+        let marks: Vec<&str> = release.vendor.as_deref().into_iter().chain(marks).collect();
         vec![release.version.trim_start_matches("go").to_owned(), marks.join(", ")]
     });
     columns(&rows.collect::<Vec<_>>(), "")
@@ -122,9 +155,10 @@ fn remote_table(releases: &Releases) -> String {
 mod tests {
     use std::path::Path;
 
-    use govern_api::body::{Project, Release, Releases, SCHEMA, Sdk};
+    use govern_api::body::{Linked, Project, Release, Releases, SCHEMA, Sdk};
+    use govern_core::problem::{Code, Report};
 
-    use super::{Wanted, remote_table, table};
+    use super::{Wanted, linked_table, remote_table, table};
 
     fn sdk(version: &str, size: u64, proof: &str) -> Sdk {
         Sdk {
@@ -175,8 +209,37 @@ mod tests {
     }
 
     #[test]
+    fn linked_trees_are_listed_apart_with_where_they_lie() {
+        let mut wanted = Wanted::default();
+        wanted.add(Some("tip"), "/src/shop/.go-version:1");
+        let linked = |name: &str, version: Option<&str>, problem| Linked {
+            name: name.to_owned(),
+            goroot: Path::new("/src/go").into(),
+            version: version.map(str::to_owned),
+            proof: "none (linked)".to_owned(),
+            problem,
+        };
+        let gone = Report::new(Code::NoVersion, "the Go linked as `old` cannot run");
+        let linked = [
+            linked("fork", None, None),
+            linked("old", Some("go1.21.0"), Some(gone.into())),
+            linked("tip", Some("go1.28-devel_abc"), None),
+        ];
+        let expect = "   LINKED   VERSION            PROOF           PATH      WANTED BY
+   fork     unknown            none (linked)   /src/go
+   old      cannot run         none (linked)   /src/go
+ * tip      go1.28-devel_abc   none (linked)   /src/go   /src/shop/.go-version:1
+";
+        assert_eq!(linked_table(&linked, &wanted), expect);
+        assert_eq!((linked_table(&[], &wanted), table(&[], &wanted)), (String::new(), String::new()));
+    }
+
+    #[test]
     fn releases_are_one_a_line_with_what_is_special_about_them() {
-        let release = |version: &str, stable, installed| Release { version: version.to_owned(), stable, installed };
+        let release = |version: &str, stable, installed| {
+            let vendor = version.ends_with("-bigcorp").then(|| "bigcorp".to_owned());
+            Release { version: version.to_owned(), stable, installed, vendor }
+        };
         let releases = Releases {
             schema: SCHEMA,
             source: "x".to_owned(),
@@ -185,9 +248,13 @@ mod tests {
             releases: vec![
                 release("go1.28rc1", false, true),
                 release("go1.27.3", true, true),
+                release("go1.22.4-bigcorp", true, true),
                 release("go1.9", true, false),
             ],
+            notes: Vec::new(),
         };
-        assert_eq!(remote_table(&releases), "1.28rc1   prerelease, installed\n1.27.3    installed\n1.9\n");
+        let expect = "1.28rc1          prerelease, installed\n1.27.3           installed\n\
+                      1.22.4-bigcorp   bigcorp, installed\n1.9\n";
+        assert_eq!(remote_table(&releases), expect);
     }
 }

@@ -104,6 +104,10 @@ pub(crate) fn pin(session: &Session<'_>, args: &Pin) -> Result<Exit, Report> {
         let fact = format!("there is no go.mod in {}", escaped(&here.dir));
         return Err(Report::new(Code::Usage, fact).hint(format!("govern pin {}", written(spec))));
     }
+    if let (Place::GoMod, Spec::Linked(name)) = (place, spec) {
+        let fact = format!("a toolchain line names a release, and `{}` is a Go of your own", name.as_str());
+        return Err(Report::new(Code::Usage, fact).hint(format!("govern pin {} --to override", name.as_str())));
+    }
     let version = if args.no_install { None } else { Some(ensure(session, spec)?.version) };
     let text = write(session, &here.dir, place, spec, version.as_deref())?;
     let before = here.at(place).filter(|pinned| pinned.text != text);
@@ -122,8 +126,9 @@ fn show(session: &Session<'_>, decision: &Decision, is_json: bool) -> Result<Exi
         session.ui.json(decision)?;
         return Ok(exit::OK);
     }
-    let answer = match &decision.version {
-        Some(version) => version.as_str(),
+    let linked = decision.linked.as_ref().map(|linked| linked.name.as_str());
+    let answer = match linked.or(decision.version.as_deref()) {
+        Some(version) => version,
         None => program(session, decision, "go").map(|_| "system")?,
     };
     session.ui.answer(&format!("{answer}   {}", decision.origin.text))?;
@@ -227,7 +232,8 @@ fn too_old(now: &Decision) -> Option<&Seen> {
 
 /// What a decision comes to, in a word.
 fn chosen(now: &Decision) -> &str {
-    now.version.as_deref().or(now.wanted.as_deref()).unwrap_or("the go on PATH")
+    let linked = now.linked.as_ref().map(|linked| linked.name.as_str());
+    linked.or(now.version.as_deref()).or(now.wanted.as_deref()).unwrap_or("the go on PATH")
 }
 
 /// What is wrong with a pin, in a line.
@@ -302,7 +308,7 @@ pub(crate) fn default(session: &Session<'_>, args: &DefaultGo) -> Result<Exit, R
     let version = if args.no_install { None } else { Some(ensure(session, spec)?.version) };
     local.set_default(spec)?;
     let text = written(spec);
-    let means = version.filter(|version| *version != format!("go{text}"));
+    let means = version.filter(|version| *version != format!("go{text}") && *version != text);
     let means = means.map(|version| format!(", now {version}")).unwrap_or_default();
     session.ui.done(&format!("Default is {text}{means}"));
     Ok(exit::OK)

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use govern_api::body;
-use govern_core::decide::{Decision, Question, Target, Tool};
+use govern_core::decide::{Question, Target, Tool};
 use govern_core::origin::escaped;
 use govern_core::problem::{Code, Report};
 use govern_core::vars::Vars;
@@ -24,45 +24,38 @@ pub(crate) fn run(session: &Session<'_>, args: &Run) -> Result<Exit, Report> {
     let Some((program, words)) = args.command.split_first() else {
         return Err(Report::new(Code::Usage, "no command is given").hint("govern run 1.22 -- go version"));
     };
-    let version = ensure(session, &args.spec)?.version;
-    let version = Version::parse(&version).map_err(|e| Report::of(Code::Failure, &e))?;
-    let local = session.ask.local()?;
-    // Decided as the children will be: the variable names the very release, whatever the word was.
+    let name = ensure(session, &args.spec)?.version;
+    // Decided as the children will be: the variable names the very release, or the linked tree, whatever the word was.
+    let word = Version::parse(&name).map_or_else(|_| name.clone(), |version| version.to_string());
     let mut vars = session.world.vars.clone();
-    vars.set("GOVERN_GO_VERSION", version.to_string());
-    let question = Question { tool: Tool::Go, args: Vec::new(), vars: vars.clone() };
-    let decision = local.decide(&question, session.world.dir()?)?.decision;
-    if !matches!(&decision.target, Target::Sdk(chosen) if *chosen == version) {
-        let fact = format!("{} is installed, and is not what is chosen", version.toolchain());
-        return Err(Report::new(Code::Failure, fact).wanted_by(&decision.origin).hint("govern explain"));
-    }
-    let Failed { exit, report, .. } = become_command(session, &decision, &version, program, words)?;
-    session.ui.error(&report);
-    Ok(exit)
-}
-
-fn become_command(
-    session: &Session<'_>,
-    decision: &Decision,
-    version: &Version,
-    program: &OsStr,
-    words: &[std::ffi::OsString],
-) -> Result<Failed, Report> {
+    vars.set("GOVERN_GO_VERSION", word.as_str());
+    let question = Question { tool: Tool::Go, args: Vec::new(), vars };
     let local = session.ask.local()?;
-    let goroot = local.goroot(version);
-    let lease = local.lease(version)?;
+    let decision = local.decide(&question, session.world.dir()?)?.decision;
+    let (goroot, lease) = match &decision.target {
+        Target::Sdk(version) if version.toolchain() == name => (local.goroot(version), local.lease(version)?),
+        // Nobody but its user removes it: there is nothing to hold it by.
+        Target::Linked(link) if link.name.as_str() == name => (link.goroot.clone(), None),
+        _ => {
+            let fact = format!("{name} is installed, and is not what is chosen");
+            return Err(Report::new(Code::Failure, fact).wanted_by(&decision.origin).hint("govern explain"));
+        }
+    };
     let path = session.world.vars.os("PATH");
     let mut command = launch::program(program, words);
     launch::edit(&mut command, &decision.edits, Some(&goroot), session.ask.layout(), path);
     let behind = appended(path, &launch::launchers(&decision.edits, session.ask.layout()));
     let path = prepended(behind.as_deref().or(path), &goroot.join("bin"));
-    command.env("PATH", &path).env("GOVERN_GO_VERSION", version.to_string());
+    command.env("PATH", &path).env("GOVERN_GO_VERSION", word);
     let is_name = !program.as_encoded_bytes().contains(&b'/');
-    if is_name && find(program, &path).is_none() {
+    let Failed { exit, report, .. } = if is_name && find(program, &path).is_none() {
         let fact = format!("there is no program `{}` on PATH", escaped(Path::new(program)));
-        return Ok(Failed { exit: exit::NOT_FOUND, report: Report::new(Code::Failure, fact), is_gone: true });
-    }
-    Ok(launch::become_program(command, lease))
+        Failed { exit: exit::NOT_FOUND, report: Report::new(Code::Failure, fact), is_gone: true }
+    } else {
+        launch::become_program(command, lease)
+    };
+    session.ui.error(&report);
+    Ok(exit)
 }
 
 pub(crate) fn env(session: &Session<'_>, args: &Env) -> Result<Exit, Report> {
@@ -76,8 +69,10 @@ pub(crate) fn env(session: &Session<'_>, args: &Env) -> Result<Exit, Report> {
     let mut set = decision.set.clone();
     // How often govern called itself is a matter of one call, not of a shell.
     set.remove("GOVERN_DEPTH");
-    if let (Some(_), Some(version)) = (&args.spec, &decision.version) {
-        set.insert("GOVERN_GO_VERSION".to_owned(), version.trim_start_matches("go").to_owned());
+    let linked = decision.linked.as_ref().map(|linked| linked.name.as_str());
+    let chosen = linked.or(decision.version.as_deref().map(|version| version.trim_start_matches("go")));
+    if let (Some(_), Some(chosen)) = (&args.spec, chosen) {
+        set.insert("GOVERN_GO_VERSION".to_owned(), chosen.to_owned());
     }
     let unset = unset(&decision.unset, &set, &session.world.vars);
     let shell = args.shell.unwrap_or_else(|| used(session.world.terminal.shell.as_deref()));

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use govern_api::body::{self, NewJob};
 use govern_core::decide::{Decision, Install, Question, Target};
+use govern_core::link::{self, Link};
 use govern_core::origin::Origin;
 use govern_core::problem::{Code, Report};
 use govern_core::spec::Spec;
@@ -91,8 +92,12 @@ impl Call<'_> {
                     }
                     failed => return failed,
                 },
+                Target::Linked(link) => return self.become_linked(link, &decided),
                 Target::PathGo { or_install } => match (self.foreign(), or_install) {
-                    (Some(program), _) => return self.become_program(&program, None, None, &decided),
+                    (Some(program), _) => {
+                        self.start_daemon();
+                        return self.become_program(&program, None, None, &decided);
+                    }
                     (None, Some(install)) => install,
                     (None, None) => return missing(self.no_system_go(&decided.origin)),
                 },
@@ -116,6 +121,7 @@ impl Call<'_> {
     }
 
     fn become_sdk(&self, version: &Version, decided: &Decision) -> Failed {
+        self.start_daemon();
         let goroot = self.local.goroot(version);
         let lease = match self.local.lease(version) {
             Ok(lease) => lease,
@@ -125,6 +131,18 @@ impl Call<'_> {
         let failed = self.become_program(&program, Some(&goroot), lease, decided);
         let repair = format!("govern uninstall {version}; govern install {version}");
         Failed { report: failed.report.hint(repair), ..failed }
+    }
+
+    /// A tree of the user's own: nobody else removes it, so that there is nothing to hold it by.
+    fn become_linked(&self, link: &Link, decided: &Decision) -> Failed {
+        if let Some(report) = link.broken() {
+            return missing(report.wanted_by(&decided.origin));
+        }
+        self.start_daemon();
+        let program = link.goroot.join("bin").join(self.question.tool.program());
+        let Failed { exit, report, is_gone } = self.become_program(&program, Some(&link.goroot), None, decided);
+        let report = report.wanted_by(&decided.origin).hint(format!("govern link {} DIR", link.name.as_str()));
+        Failed { exit, report, is_gone }
     }
 
     fn become_program(
@@ -137,11 +155,15 @@ impl Call<'_> {
         let args = self.question.args.get(decided.drop_args..).unwrap_or_default();
         let mut command = launch::program(program.as_os_str(), args);
         launch::edit(&mut command, &decided.edits, goroot, self.ask.layout(), self.world.vars.os("PATH"));
-        // The next call shall find a daemon. This one does not wait for it.
+        launch::become_program(command, lease)
+    }
+
+    /// The next call shall find a daemon. This one does not wait for it, and takes its lease afterwards: a daemon that
+    /// inherited it would keep the SDK in use for ever.
+    fn start_daemon(&self) {
         if self.ask.allowed().is_ok() && self.ask.mine().is_ok() && !self.ask.is_anybody_there() {
             background::start_quietly(self.world, self.ask.layout());
         }
-        launch::become_program(command, lease)
     }
 
     /// An installed SDK satisfies the minimum, though a newer patch was wished for and is not to be had.
@@ -155,6 +177,10 @@ impl Call<'_> {
     }
 
     fn install(&self, install: &Install, origin: &Origin) -> Result<(), Failed> {
+        // Only its user can link a tree: there is nothing to ask anybody for.
+        if let Spec::Linked(name) = &install.spec {
+            return Err(missing(link::unknown(name).wanted_by(origin)));
+        }
         let settings = self.local.settings(&self.question.vars).map_err(other)?;
         if !settings.auto_install || settings.offline {
             return Err(missing(not_installed(&install.spec, settings.offline).wanted_by(origin)));

@@ -52,6 +52,7 @@ pub(super) fn edits(case: &Case<'_>, chosen: &Chosen) -> Edits {
     let vars = &case.question.vars;
     let version = match &chosen.target {
         Target::Sdk(version) => Some(version),
+        Target::Linked(link) => link.version.as_ref(),
         Target::Install(_) | Target::PathGo { .. } => None,
     };
     // What has no family is one of the old oddities, `go1.9.2rc2`.
@@ -79,7 +80,7 @@ pub(super) fn edits(case: &Case<'_>, chosen: &Chosen) -> Edits {
         // Go never runs a program called `go` to switch, nor a launcher of another name: the variable is a leak.
         Tool::Launcher(_) | Tool::Go | Tool::Gofmt => edits.unset.push("GOTOOLCHAIN_INTERNAL_SWITCH_VERSION"),
     }
-    match (toolchain(case, chosen, version), exported_by_user(vars)) {
+    match (toolchain(case, chosen), exported_by_user(vars)) {
         (Some(value), _) => {
             edits.set.push(("GOTOOLCHAIN", value.clone()));
             edits.set.push(("GOVERN_SET_GOTOOLCHAIN", value));
@@ -101,7 +102,7 @@ pub(super) fn edits(case: &Case<'_>, chosen: &Chosen) -> Edits {
 }
 
 /// The GOTOOLCHAIN to export, if any.
-fn toolchain(case: &Case<'_>, chosen: &Chosen, version: Option<&Version>) -> Option<String> {
+fn toolchain(case: &Case<'_>, chosen: &Chosen) -> Option<String> {
     let exported = exported_by_user(&case.question.vars);
     let outranked = chosen.rank < 3;
     match exported {
@@ -109,10 +110,17 @@ fn toolchain(case: &Case<'_>, chosen: &Chosen, version: Option<&Version>) -> Opt
         Some(value) if !(outranked && value.starts_with("go")) => return None,
         _ => {}
     }
-    match version.filter(|_| chosen.kind == Kind::Pin) {
+    let pinned = match &chosen.target {
+        Target::Sdk(version) => Some(version.toolchain()),
+        // No name would do for a tree that somebody built: a development tree calls itself `go1.N`, which Go would look
+        // for elsewhere, and a name that a release has as well would lead to that release.
+        Target::Linked(_) => Some("local".to_owned()),
+        Target::Install(_) | Target::PathGo { .. } => None,
+    };
+    match pinned.filter(|_| chosen.kind == Kind::Pin) {
         // A tool that `go install pkg@version` builds may need a newer Go than the pin: it may have one of ours.
-        Some(version) if case.command.package_at_version => Some(format!("{}+path", version.toolchain())),
-        Some(version) => Some(version.toolchain()),
+        Some(pinned) if case.command.package_at_version => Some(format!("{pinned}+path")),
+        Some(pinned) => Some(pinned),
         None => case.settings.managed_only.then(|| "path".to_owned()),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::wishes::Minimum;
 use super::{Case, Chosen, Install, Kind, Seen, Target};
+use crate::link::Link;
 use crate::origin::Origin;
 use crate::spec::Spec;
 use crate::version::Version;
@@ -33,14 +34,22 @@ impl Case<'_> {
         if let Some(target) = self.default_target_under(&target, &floor) {
             let met = match &target {
                 Target::PathGo { .. } => "the go further down PATH has to see to it",
-                Target::Sdk(_) | Target::Install(_) => "the default is new enough",
+                Target::Linked(Link { version: None, .. }) => {
+                    "the default does not say what it is, and is taken to be new enough"
+                }
+                Target::Sdk(_) | Target::Linked(_) | Target::Install(_) => "the default is new enough",
             };
             notes.push(format!("{floor_origin} asks for at least {floor}; {met}"));
             seen.insert(0, Seen { rank: 6, origin: floor_origin, text, lost: Some("met by the default".to_owned()) });
             return Chosen { target, origin, kind: Kind::Default, rank, seen, notes };
         }
         for default in seen.iter_mut().filter(|s| s.lost.is_none()) {
-            default.lost = Some(format!("older than {floor}"));
+            default.lost = Some(match &target {
+                Target::Install(Install { spec: Spec::Linked(_), .. }) => {
+                    "nothing is linked under this name".to_owned()
+                }
+                _ => format!("older than {floor}"),
+            });
         }
         let target = self.meet(&floor);
         seen.insert(0, Seen { rank: 6, origin: floor_origin.clone(), text, lost: None });
@@ -51,6 +60,9 @@ impl Case<'_> {
     fn default_target_under(&self, target: &Target, floor: &Version) -> Option<Target> {
         match target {
             Target::Sdk(version) => version.satisfies(floor).then(|| target.clone()),
+            Target::Linked(link) => {
+                link.version.as_ref().is_none_or(|version| version.satisfies(floor)).then(|| target.clone())
+            }
             Target::Install(install) => {
                 let new_enough = match &install.spec {
                     Spec::Exact(version) => version.satisfies(floor),

@@ -46,6 +46,8 @@ impl Case<'_> {
     fn is_before(&self, minor: u32, target: &Target) -> bool {
         let family = match target {
             Target::Sdk(version) => version.family(),
+            // A tree that does not say what it is, is taken for a new one.
+            Target::Linked(link) => link.version.as_ref().map_or(Some((1, u32::MAX)), Version::family),
             Target::Install(Install { spec: Spec::Exact(version), .. }) => version.family(),
             Target::Install(Install { spec: Spec::Family(major, minor), .. }) => Some((*major, *minor)),
             // Which release that is, nobody knows yet: the newest ones count.

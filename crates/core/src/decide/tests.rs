@@ -9,18 +9,21 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Decision, Install, Kind, Level, ModuleFile, Modules, Question, Refusal, Surroundings, Target, Tool, decide,
+    linked_names,
 };
 use crate::goenv::GoEnv;
 use crate::gomod;
+use crate::link::{Link, TreeFault, version_of};
 use crate::pinfile;
 use crate::settings::Settings;
-use crate::spec::Spec;
+use crate::spec::{LinkName, Spec};
 use crate::vars::Vars;
 use crate::version::Version;
 
 mod checklist;
 mod edits;
 mod floors;
+mod links;
 mod pins;
 mod ranks;
 mod selection;
@@ -33,6 +36,7 @@ struct World {
     files: Vec<(PathBuf, String)>,
     overrides: Vec<(PathBuf, Spec)>,
     modules: Modules,
+    links: Vec<Link>,
     go_env: String,
     sdk_toolchains: Vec<(Version, String)>,
     vars: Vars,
@@ -50,6 +54,7 @@ fn at(cwd: &str) -> World {
         files: Vec::new(),
         overrides: Vec::new(),
         modules: Modules::On,
+        links: Vec::new(),
         go_env: String::new(),
         sdk_toolchains: Vec::new(),
         vars: Vars::default(),
@@ -70,6 +75,21 @@ impl World {
     fn overriding(mut self, dir: &str, spec: &str) -> World {
         self.overrides.push((dir.into(), spec.parse().unwrap()));
         self
+    }
+
+    /// A linked tree whose `VERSION` says `called`; one that says nothing does not tell what it is.
+    fn linking(mut self, name: &str, called: &str) -> World {
+        let called = Some(called).filter(|called| !called.is_empty());
+        let (version, called) = (version_of(called, None), called.map(str::to_owned));
+        let goroot = Path::new("/src").join(name);
+        self.links.push(Link { name: LinkName::parse(name).unwrap(), goroot, called, version, fault: None });
+        self
+    }
+
+    fn linking_gone(self, name: &str) -> World {
+        let mut world = self.linking(name, "");
+        world.links.last_mut().unwrap().fault = Some(TreeFault::Gone);
+        world
     }
 
     fn var(mut self, name: &str, value: &str) -> World {
@@ -134,23 +154,31 @@ impl World {
         Some(ModuleFile { go: gomod::scan(text, "go"), toolchain: gomod::scan(text, "toolchain"), path })
     }
 
-    fn decide(&self) -> Result<Decision, Refusal> {
+    fn around(&self) -> Surroundings {
         let level = |dir: &Path| Level {
             dir: dir.to_owned(),
             go_version: self.read(&dir.join(".go-version")).map(pinfile::go_version).unwrap_or_default(),
             tool_versions: self.read(&dir.join(".tool-versions")).map(pinfile::tool_versions).unwrap_or_default(),
         };
-        let around = Surroundings {
+        Surroundings {
             levels: self.cwd.ancestors().map(level).collect(),
             module_file: self.module_file(),
             home: self.home.clone(),
             overrides: self.overrides.clone(),
             modules: self.modules,
+            links: Vec::new(),
             go_env: GoEnv::parse(self.go_env.as_bytes()),
             sdk_toolchains: self.sdk_toolchains.clone(),
             passed_over: Vec::new(),
-        };
+        }
+    }
+
+    fn decide(&self) -> Result<Decision, Refusal> {
+        let mut around = self.around();
         let question = Question { tool: self.tool.clone(), args: self.args.clone(), vars: self.vars.clone() };
+        // Only what a question comes upon is looked at.
+        let names = linked_names(&question, &around, &self.settings);
+        around.links = self.links.iter().filter(|link| names.contains(&link.name)).cloned().collect();
         decide(&question, &around, &self.installed, &self.settings)
     }
 }
@@ -182,6 +210,8 @@ fn show_target(target: &Target) -> String {
     };
     match target {
         Target::Sdk(version) => version.to_string(),
+        Target::Linked(Link { name, fault: None, .. }) => format!("linked {}", name.as_str()),
+        Target::Linked(Link { name, fault: Some(_), .. }) => format!("broken {}", name.as_str()),
         Target::Install(wish) => install(wish),
         Target::PathGo { or_install: Some(wish) } => format!("go on PATH, or {}", install(wish)),
         Target::PathGo { or_install: None } => "go on PATH".to_owned(),

@@ -6,11 +6,12 @@ use super::selection::Reads;
 use super::{Case, Chosen, Install, Kind, ModuleFile, Modules, Refusal, Seen, Target, Tool};
 use crate::gomod;
 use crate::gotoolchain::GoToolchain;
+use crate::link::Link;
 use crate::origin::{Origin, escaped, escaped_text};
 use crate::pinfile::{Entry, Wish};
 use crate::safe_floor;
 use crate::settings::{GoLine, ToolchainLine};
-use crate::spec::{ParseSpecError, Spec};
+use crate::spec::{LinkName, ParseSpecError, Spec};
 use crate::version::{Version, compare, from_toolchain, is_lang, is_valid};
 
 /// A minimum that was found.
@@ -267,7 +268,9 @@ impl Case<'_> {
             return Ok(decided);
         }
         seen.push(Seen { rank: 8, origin: Origin::BuiltIn, text: "latest".to_owned(), lost: None });
-        let target = match Spec::Latest.pick(self.installed.iter()).or_else(|| self.installed.iter().max()) {
+        // A vendor's build serves whoever names it, and nobody else.
+        let published = self.installed.iter().filter(|version| version.suffix().is_none());
+        let target = match Spec::Latest.pick(published.clone()).or_else(|| published.max()) {
             Some(version) => Target::Sdk(version.clone()),
             None => Target::PathGo { or_install: Some(Install::of(Spec::Latest)) },
         };
@@ -280,9 +283,27 @@ impl Case<'_> {
         Some(Found::one(8, Origin::Default, &spec.to_string(), Ok(spec.clone())))
     }
 
-    /// Takes the first entry that can be met with what is installed, else the first that can be read.
+    /// The names of linked trees in all wishes, whoever wins.
+    pub(super) fn linked_names(&self) -> Vec<LinkName> {
+        let mut found = self.pins_from_caller();
+        self.collect_from_disk(Reads::Nothing, &mut found, &mut Vec::new());
+        found.extend(self.home_pins());
+        found.extend(self.default_pin());
+        let entries = found.into_iter().flat_map(|found| found.entries);
+        entries
+            .filter_map(|(_, _, wish)| if let Ok(Wish::Spec(Spec::Linked(name))) = wish { Some(name) } else { None })
+            .collect()
+    }
+
+    fn link(&self, spec: &Spec) -> Option<&Link> {
+        let Spec::Linked(name) = spec else { return None };
+        self.around.links.iter().find(|link| link.name == *name)
+    }
+
+    /// Takes the first entry that can be met with what is there, else the first that can be read, one that nobody has
+    /// to link first before one that somebody has to.
     fn resolve_pin(&self, found: &Found) -> Result<(Origin, String, Target), Refusal> {
-        let mut readable = None;
+        let (mut readable, mut unlinked) = (None, None);
         for (origin, text, wish) in &found.entries {
             let spec = match wish {
                 Ok(Wish::System) => return Ok((origin.clone(), text.clone(), Target::PathGo { or_install: None })),
@@ -292,12 +313,18 @@ impl Case<'_> {
             if let Some(version) = spec.pick(self.installed.iter()) {
                 return Ok((origin.clone(), text.clone(), Target::Sdk(version.clone())));
             }
-            if readable.is_none() {
-                let install = Install { by_repository: found.by_repository, ..Install::of(spec.clone()) };
-                readable = Some((origin.clone(), text.clone(), Target::Install(install)));
-            }
+            let target = match self.link(spec) {
+                Some(link) if link.fault.is_none() => {
+                    return Ok((origin.clone(), text.clone(), Target::Linked(link.clone())));
+                }
+                Some(link) => Target::Linked(link.clone()),
+                None => Target::Install(Install { by_repository: found.by_repository, ..Install::of(spec.clone()) }),
+            };
+            let is_unlinked = matches!(&target, Target::Install(Install { spec: Spec::Linked(_), .. }));
+            let first = if is_unlinked { &mut unlinked } else { &mut readable };
+            first.get_or_insert_with(|| (origin.clone(), text.clone(), target));
         }
-        readable.ok_or_else(|| {
+        readable.or(unlinked).ok_or_else(|| {
             let bad = found.entries.iter().find_map(|(origin, _, wish)| Some((origin, wish.as_ref().err()?)));
             let (origin, fault) = bad.expect("a pin has an entry, and none of them could be read");
             Refusal::BadPin { origin: origin.clone(), fault: fault.clone() }

@@ -1,11 +1,12 @@
 //! Notes for the index, added up until they are written: one row for each directory and release, however often a `go`
 //! ran there. Filled by whoever answers questions, emptied by the index's thread. Writes nothing itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::mem;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use govern_core::decide::Kind;
+use govern_core::decide::{Kind, Target};
 use govern_core::origin::Origin;
 use govern_core::version::Version;
 use govern_engine::index::{PinRow, Use};
@@ -23,6 +24,8 @@ const MOST: usize = 4_096;
 pub(super) struct Batch {
     /// Each with its place in the order.
     uses: HashMap<(PathBuf, Version), (u64, Use)>,
+    /// Directories where a linked tree ran last: no release of the index's does any more.
+    left: HashSet<PathBuf>,
     /// Pins that were seen, by directory.
     pins: HashMap<PathBuf, Vec<PinRow>>,
     noted: u64,
@@ -41,6 +44,7 @@ impl Batch {
         let mut is_known = false;
         if let Some(version) = answered.version() {
             let key = (answered.project().to_owned(), version.clone());
+            self.left.remove(&key.0);
             let known = self.uses.get(&key).map(|(_, known)| known);
             // Nothing but the count changes then: no line says anything else than the last time.
             is_known = known.is_some_and(|known| known.origin == origin);
@@ -50,6 +54,9 @@ impl Batch {
             let note = Use { directory: key.0.clone(), version: version.clone(), origin, kind, at, count };
             self.uses.insert(key, (self.noted, note));
         }
+        if let Target::Linked(_) = decision.target {
+            self.left.insert(answered.project().to_owned());
+        }
         if !is_known {
             self.pins.extend(pins(answered));
         }
@@ -57,7 +64,12 @@ impl Batch {
 
     /// How much there is to write.
     pub(super) fn len(&self) -> usize {
-        self.uses.len().max(self.pins.len())
+        self.uses.len().max(self.left.len()).max(self.pins.len())
+    }
+
+    /// Takes out the directories that no release runs in any more.
+    pub(super) fn take_left(&mut self) -> HashSet<PathBuf> {
+        mem::take(&mut self.left)
     }
 
     /// The uses, oldest first, which is how the index wants them; and the pins.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::SystemTime;
@@ -36,6 +37,50 @@ async fn a_shim_is_told_the_program_its_lease_and_its_environment() {
     assert_eq!((text(run.program).contains("go1.24.11"), run.drop_arguments), (true, 1));
     let launcher = beside(|| home.ask_as_shim(Tool::Launcher(b"go1.24.11"), &project, &[], &[])).await;
     assert_eq!(program(&home.layout, &launcher).unwrap(), "go1.24.11/bin/go");
+    daemon.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shim_is_told_of_a_linked_tree_without_a_lease_and_of_a_broken_one_not_at_all() {
+    let home = Home::with(&["1.22.4"]);
+    let project = home.project("shop", "1.22.4\n");
+    let goroot = home.user().join("tip");
+    fs::create_dir_all(goroot.join("bin")).unwrap();
+    fs::create_dir_all(goroot.join("src")).unwrap();
+    fs::write(goroot.join("bin/go"), "#!/bin/sh\n").unwrap();
+    fs::set_permissions(goroot.join("bin/go"), fs::Permissions::from_mode(0o755)).unwrap();
+    let daemon = home.start();
+    beside(|| {
+        let told = || home.ask_as_shim(Tool::Gofmt, &project, &["-l"], &[]);
+        assert_eq!(home.program(&project).unwrap(), "go1.22.4/bin/go");
+        fs::write(project.join(".go-version"), "tip\n").unwrap();
+        assert_eq!(program(&home.layout, &told()), None, "nothing is linked");
+        fs::create_dir_all(home.layout.links()).unwrap();
+        symlink(&goroot, home.layout.links().join("tip")).unwrap();
+        let answer = told();
+        let Answer::Run(run) = Answer::decode(&answer).unwrap() else { panic!("sent to govern") };
+        assert_eq!(run.program, goroot.join("bin/gofmt").as_os_str().as_encoded_bytes());
+        assert_eq!(run.lease, None, "govern removes no linked tree");
+        assert!(run.set().any(|(name, value)| (name, value) == (b"GOTOOLCHAIN", b"local")));
+    })
+    .await;
+    let client = home.client();
+    assert_eq!(client.projects().await.unwrap().projects, [], "go1.22.4 is wanted there no more");
+    beside(|| {
+        fs::write(project.join(".go-version"), "1.22.4\n").unwrap();
+        assert_eq!(home.program(&project).unwrap(), "go1.22.4/bin/go");
+    })
+    .await;
+    assert_eq!(client.projects().await.unwrap().projects.len(), 1);
+    beside(|| {
+        fs::write(project.join(".go-version"), "tip\n").unwrap();
+        fs::remove_file(goroot.join("bin/go")).unwrap();
+        let told = home.ask_as_shim(Tool::Gofmt, &project, &["-l"], &[]);
+        assert_eq!(program(&home.layout, &told), None, "for govern to say");
+    })
+    .await;
+    let sdks = client.sdks().await.unwrap();
+    assert_eq!((sdks.linked[0].name.as_str(), sdks.linked[0].problem.is_some()), ("tip", true));
     daemon.end().await;
 }
 

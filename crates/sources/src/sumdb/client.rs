@@ -50,6 +50,17 @@ impl<R: Remote, K: Keep> Client<R, K> {
         Client { verifier, remote, keep: Arc::new(keep) }
     }
 
+    /// The database's name.
+    #[must_use]
+    pub fn database(&self) -> &str {
+        self.verifier.name()
+    }
+
+    /// The way to it.
+    pub(crate) fn remote(&self) -> &R {
+        &self.remote
+    }
+
     /// The proven record of a module.
     ///
     /// A record that was proven before is proven again, against the latest head where that can be had; the database is

@@ -12,3 +12,4 @@ mod resume;
 mod server;
 mod setup;
 mod tls;
+mod vendors;

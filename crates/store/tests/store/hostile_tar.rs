@@ -104,7 +104,7 @@ fn kinds() -> Vec<Case> {
         kind("block device", &[TarEntry::new(b'4', "go/d")], "a block device"),
         kind("named pipe", &[TarEntry::new(b'6', "go/p")], "a named pipe"),
         kind("contiguous file", &[TarEntry::new(b'7', "go/c")], "a contiguous file"),
-        kind("socket", &[TarEntry::new(b's', "go/s")], "a socket"),
+        kind("socket", &[TarEntry::new(b's', "go/s")], "of an unknown type"),
         kind("GNU sparse file of 4 TiB", &[sparse()], "a sparse file"),
         kind("GNU long link", &[TarEntry::new(b'K', "././@LongLink")], "the target of a link"),
         kind("unknown type", &[TarEntry::new(b'Z', "go/z")], "of an unknown type"),
@@ -147,19 +147,20 @@ fn headers() -> Vec<Case> {
     let tar = |case, entry: TarEntry, what| Case::new(case, with(&[entry]), Refusal::Tar(what));
     let file = || TarEntry::file("go/evil");
     let size = |text: &[u8]| TarEntry { size: Some(text.to_vec()), ..TarEntry::file("go/evil") };
+    let unreadable = "a header that cannot be read";
     let no_size = "the size is no octal number";
     let no_number = "an owner or a time is no octal number";
     vec![
-        tar("negative size", size(&[0xff; 12]), no_size),
+        tar("negative size", size(&[0xff; 12]), unreadable),
         tar("base-256 size", size(b"\x80\0\0\0\0\0\0\0\0\0\0\x05"), no_size),
         tar("size with a sign", size(b"+0000000005\0"), no_size),
-        tar("size with letters", size(b"0000000000x\0"), no_size),
+        tar("size with letters", size(b"0000000000x\0"), unreadable),
         tar("two sizes in one field", size(b"5\x0000000001\0\0"), no_size),
         tar("mode with letters", TarEntry { mode: b"rwxrwxrw".to_vec(), ..file() }, "the mode is no octal number"),
         tar("base-256 owner", TarEntry { uid: b"\x80\0\0\0\0\x7f\xff\xff".to_vec(), ..file() }, no_number),
         tar("time of 2^62", TarEntry { mtime: b"\x80\0\0\0\x40\0\0\0\0\0\0\0".to_vec(), ..file() }, no_number),
         tar("time of -2^62", TarEntry { mtime: b"\xff\xff\xff\xff\xc0\0\0\0\0\0\0\0".to_vec(), ..file() }, no_number),
-        tar("check sum off by one", TarEntry { sum_error: 1, ..file() }, "the check sum is wrong"),
+        tar("check sum off by one", TarEntry { sum_error: 1, ..file() }, unreadable),
         tar("no magic number", TarEntry { magic: vec![0; 8], ..file() }, "the magic number is not ustar"),
         tar(
             "foreign magic number",
@@ -192,6 +193,7 @@ fn extensions() -> Vec<Case> {
     let pax = |case, records: String, what| {
         Case::new(case, with(&[TarEntry::pax(records), TarEntry::file("go/evil")]), Refusal::Pax(what))
     };
+    let cut = "a record is cut or has a wrong length";
     let long = |name: &[u8]| TarEntry { content: name.to_vec(), ..TarEntry::new(b'L', "././@LongLink") };
     let tar = |case, entries: &[TarEntry], what| Case::new(case, with(entries), Refusal::Tar(what));
     let several = "one entry has several extension headers";
@@ -205,11 +207,12 @@ fn extensions() -> Vec<Case> {
         pax("character set", pax_record("hdrcharset", "BINARY"), "a key that no SDK needs"),
         pax("path given twice", pax_record("path", "go/a") + &pax_record("path", "../b"), "a key appears twice"),
         pax("empty path", pax_record("path", ""), "an empty path"),
-        pax("record too long", "99 path=go/a\n".to_owned(), "a record is cut or has a wrong length"),
-        pax("record too short", "7 path=go/a\n".to_owned(), "a record is cut or has a wrong length"),
-        pax("record without a length", "path=go/a\n".to_owned(), "a record is cut or has a wrong length"),
-        pax("length with a sign", "+13 path=go/a\n".to_owned(), "a record is cut or has a wrong length"),
-        pax("record without `=`", "8 path!\n".to_owned(), "a record without `=`"),
+        pax("record too long", "99 path=go/a\n".to_owned(), cut),
+        pax("record too short", "7 path=go/a\n".to_owned(), cut),
+        pax("record without a length", "path=go/a\n".to_owned(), cut),
+        pax("length with a sign", "+13 path=go/a\n".to_owned(), cut),
+        pax("record without `=`", "8 path!\n".to_owned(), cut),
+        pax("record behind an empty line", pax_record("path", "go/a") + "\n" + &pax_record("path", "../b"), cut),
         Case::new("global header", with(&[TarEntry { kind: b'g', ..path() }]), Refusal::Pax("a global header")),
         Case::new("an archive hidden in a file", smuggled(), Refusal::Pax("a second size")),
         tar(

@@ -6,6 +6,7 @@ mod archives;
 mod hostile;
 mod hostile_tar;
 mod hostile_zip;
+mod kept;
 mod lifecycle;
 mod processes;
 mod support;

@@ -2,7 +2,7 @@
 //! another umask. The other process is this test program again, running one of the ignored tests below, which takes
 //! its orders on stdin.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
@@ -13,6 +13,7 @@ use std::thread;
 
 use govern_core::event::Event;
 use govern_core::layout::Layout;
+use govern_core::proof::Format;
 use govern_store::{Error, Store};
 
 use crate::archives::tar_gz;
@@ -57,11 +58,15 @@ impl Helper {
 
 /// In a child: the store that it is told to use.
 fn told_store() -> Store {
+    Store::open(&Layout::under(&told_home())).unwrap()
+}
+
+fn told_home() -> PathBuf {
     let mut line = String::new();
     io::stdin().read_line(&mut line).unwrap();
     let home = PathBuf::from(line.trim_end());
     assert!(home.is_absolute(), "another test starts this one");
-    Store::open(&Layout::under(&home)).unwrap()
+    home
 }
 
 /// In a child: says that it is ready, and waits for the end of its input.
@@ -172,4 +177,60 @@ fn an_sdk_is_not_removed_while_a_program_that_inherited_the_lease_runs() {
     assert!(child.wait().is_ok());
     home.store.remove(&version()).unwrap();
     assert_eq!(home.store.sdk(&version()), None);
+}
+
+/// What a process may have in memory that unpacks hostile archives, the test program's own few MiB included.
+const MEMORY: u64 = 64 << 20;
+
+#[test]
+#[ignore = "the other process of hostile_archives_cost_little_memory"]
+fn child_that_unpacks_what_lies_beside() {
+    let home = told_home();
+    let store = Store::open(&Layout::under(&home)).unwrap();
+    let mut refused = 0;
+    for format in [Format::TarGz, Format::ModuleZip] {
+        let archives = home.parent().unwrap().join(format!("{format:?}"));
+        for entry in fs::read_dir(archives).unwrap() {
+            let archive = File::open(entry.unwrap().path()).unwrap();
+            let staging = store.stage(store.lock(&version(), &silent).unwrap(), &platform()).unwrap();
+            let unpacked = match format {
+                Format::TarGz => staging.unpack_tar_gz(&mut BufReader::new(archive), &silent),
+                Format::ModuleZip => staging.unpack_module_zip(archive, &silent),
+            };
+            refused += u64::from(matches!(unpacked, Err(Error::Refused { .. })));
+        }
+    }
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")).unwrap();
+    io::stdout().write_all(format!("refused {refused} within {peak} KiB\n").as_bytes()).unwrap();
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn hostile_archives_cost_little_memory() {
+    let _alone = STARTS_PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
+    let home = Home::in_memory();
+    let cases = crate::hostile::all_cases();
+    for (format, cases) in &cases {
+        let archives = home.layout.data.parent().unwrap().join(format!("{format:?}"));
+        fs::create_dir_all(&archives).unwrap();
+        for (at, case) in cases.iter().enumerate() {
+            fs::write(archives.join(format!("{at}-{}", cases.len())), &case.archive).unwrap();
+        }
+    }
+    let mut helper = Helper::start("child_that_unpacks_what_lies_beside", "", &home);
+    drop(helper.child.stdin.take());
+    let mut said = String::new();
+    helper.stdout.read_to_string(&mut said).unwrap();
+    let words: Vec<u64> = said
+        .lines()
+        .find_map(|line| line.split_once("refused ").map(|(_, rest)| rest))
+        .expect("the child says what it saw")
+        .split_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    let [refused, peak] = words[..] else { panic!("{said}") };
+    println!("{refused} hostile archives, one after the other, within {peak} KiB");
+    assert_eq!(refused, cases.iter().map(|(_, cases)| cases.len() as u64).sum::<u64>());
+    assert!(peak * 1024 < MEMORY, "{peak} KiB");
 }

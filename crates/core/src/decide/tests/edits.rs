@@ -74,6 +74,29 @@ fn what_the_user_exported_stays_unless_a_higher_rank_names_another_release() {
 }
 
 #[test]
+fn a_linked_tree_is_itself_whatever_it_is_called() {
+    let local = "-GOROOT GOTOOLCHAIN=local MARK=local -VERSION";
+    for called in ["devel go1.28-abcdef", "go1.26.3", "go1.26.3-fork", ""] {
+        check(pinned("tip").linking("tip", called), local);
+    }
+    let tip = || at("/p").linking("tip", "devel go1.28-abcdef");
+    check(tip().call("+tip build"), local);
+    check(tip().call("+tip build").var("GOTOOLCHAIN", "go1.26.3"), local);
+    let install = "-GOROOT GOTOOLCHAIN=local+path MARK=local+path -VERSION";
+    check(tip().file("/p/.go-version", "tip").call("install example.com/tool@v1.0.0"), install);
+    check(tip().file("/p/.go-version", "tip").var("GOTOOLCHAIN", "auto"), "-GOROOT -VERSION");
+    check(tip().default("tip"), "-GOROOT -VERSION");
+    // A nested project is decided afresh, and so is one within it.
+    let inherited = |world: World| world.var("GOTOOLCHAIN", "local").var("GOVERN_SET_GOTOOLCHAIN", "local");
+    check(inherited(pinned("1.24")), "-GOROOT GOTOOLCHAIN=go1.24.11 MARK=go1.24.11 -VERSION");
+    check(inherited(tip().file("/p/.go-version", "tip")), local);
+    check(tip().file("/p/.go-version", "tip").with(|s| s.managed_only = true), local);
+    let root = "-GOROOT GOROOT=sdk GOTOOLCHAIN=local MARK=local -VERSION";
+    check(tip().file("/p/.go-version", "tip").go_env("GOROOT=/usr/lib/go\n"), root);
+    check(pinned("old").linking("old", "go1.9.7"), root);
+}
+
+#[test]
 fn what_govern_exported_for_another_project_is_decided_afresh() {
     let inherited = |world: World| world.var("GOTOOLCHAIN", "go1.26.3").var("GOVERN_SET_GOTOOLCHAIN", "go1.26.3");
     check(inherited(pinned("1.24")), "-GOROOT GOTOOLCHAIN=go1.24.11 MARK=go1.24.11 -VERSION");

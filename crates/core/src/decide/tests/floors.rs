@@ -53,6 +53,23 @@ fn a_vendors_build_never_meets_a_floor_by_itself() {
 }
 
 #[test]
+fn a_vendors_build_serves_whoever_names_it_and_nobody_else() {
+    let vendors = |world: World| world.installed("1.26.9-bigcorp 1.28.1-bigcorp");
+    check(vendors(at("/p")), "8 default govern's own default, the newest release -> go on PATH, or install latest");
+    for wish in ["latest", "oldstable", "1.26", ">=1.24"] {
+        let expect = format!("5 pin /p/.go-version:1 -> install {wish} for a checkout");
+        check(vendors(at("/p").file("/p/.go-version", wish)), &expect);
+    }
+    check(
+        vendors(at("/p").file("/p/.go-version", "1.26.9")),
+        "5 pin /p/.go-version:1 -> install 1.26.9 for a checkout",
+    );
+    check(vendors(at("/p").file("/p/.go-version", "1.26.9-bigcorp")), "5 pin /p/.go-version:1 -> 1.26.9-bigcorp");
+    let line = "go 1.26\ntoolchain go1.26.9-bigcorp";
+    check(vendors(at("/p").file("/p/go.mod", line)), "5 pin /p/go.mod:2 -> 1.26.9-bigcorp");
+}
+
+#[test]
 fn a_default_that_is_not_installed_is_installed_when_it_will_be_new_enough() {
     let floor = |go: &str, default: &str, expect: &str| check(module(go, default), expect);
     floor("go 1.24", "1.25.9", "8 default govern default -> install 1.25.9 at least 1.24");
