@@ -1,4 +1,5 @@
-//! Reads a go command line as far as the choice of a Go depends on it: `+SPEC`, a leading `-C`, `pkg@version`.
+//! Reads a go command line as far as the choice of a Go depends on it: `+SPEC`, a leading `-C`, `pkg@version`, and the
+//! shapes of `go env` that mend a GOTOOLCHAIN.
 //! Leaves out everything else: the line is passed on as it is.
 
 use std::ffi::{OsStr, OsString};
@@ -13,6 +14,20 @@ pub struct Command {
     pub chdir: Option<OsString>,
     /// `go install pkg@version` or `go run pkg@version`.
     pub package_at_version: bool,
+    /// What Go's own selection makes of it otherwise.
+    pub shape: Shape,
+}
+
+/// The command lines behind which Go's own selection does not look at everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Shape {
+    /// All others.
+    #[default]
+    Plain,
+    /// `go env GOTOOLCHAIN` or `go env -w GOTOOLCHAIN=…`, and not a word more: the way out of a wrong GOTOOLCHAIN.
+    EnvToolchain,
+    /// `go env GOMOD` or `go env GOWORK`, and not a word more.
+    EnvModuleFile,
 }
 
 /// Go's commands: Go 1.27's list. `help` is none of them: main handles it after the `-C`.
@@ -48,7 +63,6 @@ const SUBCOMMANDS: &[(&str, &[&str])] = &[
 const BOOL_FLAGS: &[&str] = &[
     "a",
     "n",
-    "i",
     "v",
     "x",
     "race",
@@ -82,7 +96,6 @@ const VALUE_FLAGS: &[&str] = &[
     "ldflags",
     "mod",
     "modfile",
-    "o",
     "overlay",
     "pgo",
     "pkgdir",
@@ -101,8 +114,23 @@ impl Command {
             args = &args[1..];
         }
         let (chdir, rest) = cut_chdir(args);
-        let package_at_version = package_at_version(&rest);
-        Command { plus, chdir, package_at_version }
+        Command { plus, chdir, package_at_version: package_at_version(&rest), shape: shape(&rest) }
+    }
+
+    /// Reads the arguments of a program that is not `go`: only a leading `+SPEC` is for us.
+    #[must_use]
+    pub fn parse_plus(args: &[OsString]) -> Command {
+        Command { plus: Command::parse(args.get(..1).unwrap_or_default()).plus, ..Command::default() }
+    }
+}
+
+fn shape(args: &[&OsStr]) -> Shape {
+    let words: Vec<&[u8]> = args.iter().take(4).map(|a| a.as_bytes()).collect();
+    match words[..] {
+        [b"env", b"GOTOOLCHAIN"] => Shape::EnvToolchain,
+        [b"env", b"-w", line] if line.starts_with(b"GOTOOLCHAIN=") => Shape::EnvToolchain,
+        [b"env", b"GOMOD" | b"GOWORK"] => Shape::EnvModuleFile,
+        _ => Shape::Plain,
     }
 }
 
@@ -152,7 +180,7 @@ fn package_at_version(args: &[&OsStr]) -> bool {
             package = args.get(at).map(|a| a.to_string_lossy().into_owned());
             break;
         }
-        let flag = arg.trim_start_matches('-');
+        let flag = arg.strip_prefix("--").or_else(|| arg.strip_prefix('-')).unwrap_or(&arg);
         if flag.contains('=') || BOOL_FLAGS.contains(&flag) {
             continue;
         }
@@ -163,7 +191,9 @@ fn package_at_version(args: &[&OsStr]) -> bool {
         if is_run {
             return false;
         }
-        package = args.last().map(|a| a.to_string_lossy().into_owned());
+        // An unknown flag: the last argument is taken for the package.
+        package = args.get(at..).unwrap_or_default().last().map(|a| a.to_string_lossy().into_owned());
+        package = package.filter(|last| !last.starts_with('-'));
         break;
     }
     let Some(package) = package else { return false };
@@ -179,7 +209,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::Command;
+    use super::{Command, Shape};
 
     fn parse(line: &str) -> Command {
         Command::parse(&line.split_whitespace().map(OsString::from).collect::<Vec<_>>())
@@ -233,6 +263,29 @@ mod tests {
         check("get pkg@v1", false);
         check("install toolchain@go1.22", false);
         check("run . pkg@v1", false);
+        check("install -unknown", false);
+        check("install -unknown -x@v1", false);
+        check("install -o out pkg@v1", true);
+        check("run -o out pkg@v1", false);
+        check("run --race --exec x pkg@v1", true);
+        check("run ---race pkg@v1", false);
+    }
+
+    #[test]
+    fn the_ways_out_of_a_wrong_gotoolchain_are_told_by_their_exact_shape() {
+        let check = |line: &str, expect: Shape| assert_eq!(parse(line).shape, expect, "{line}");
+        check("env GOTOOLCHAIN", Shape::EnvToolchain);
+        check("env -w GOTOOLCHAIN=auto", Shape::EnvToolchain);
+        check("-C d env GOTOOLCHAIN", Shape::EnvToolchain);
+        check("env -C d GOTOOLCHAIN", Shape::EnvToolchain);
+        check("+1.22 env GOTOOLCHAIN", Shape::EnvToolchain);
+        check("env GOMOD", Shape::EnvModuleFile);
+        check("env GOWORK", Shape::EnvModuleFile);
+        for line in ["env", "env GOROOT", "env GOMOD GOWORK", "env -json GOMOD", "env -u GOTOOLCHAIN", "list GOMOD"] {
+            check(line, Shape::Plain);
+        }
+        check("env -w GOTOOLCHAIN=auto GOFLAGS=", Shape::Plain);
+        check("env -w GOFLAGS=", Shape::Plain);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod edits;
 mod floor;
 mod next;
+mod selection;
 mod wishes;
 
 #[cfg(test)]
@@ -67,14 +68,32 @@ pub struct Surroundings {
     pub home: Option<PathBuf>,
     /// Directories with an override, in any order.
     pub overrides: Vec<(PathBuf, Spec)>,
+    /// Whether Go works with modules here.
+    pub modules: Modules,
     /// The trees linked under the names that [`linked_names`] gives for this question.
     pub links: Vec<Link>,
     /// The file that `go env -w` writes.
     pub go_env: GoEnv,
     /// Where that file is.
     pub go_env_file: Option<PathBuf>,
+    /// The GOTOOLCHAIN in the `go.env` of those installed SDKs where it is not `auto`.
+    pub sdk_toolchains: Vec<(Version, String)>,
     /// What was passed over, and why: sockets named `.go-version`, files beyond the size limit.
     pub passed_over: Vec<String>,
+}
+
+/// Whether Go works with modules: GO111MODULE. Without them it reads neither GOTOOLCHAIN nor a module file.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Modules {
+    /// It does.
+    #[default]
+    On,
+    /// It does not.
+    Off,
+    /// It does, and refuses the GOWORK once it looks for a module file.
+    Refused,
+    /// It does from Go 1.27 on: `auto`, and of module files there is only a go.work.
+    OnFromGo127,
 }
 
 /// One directory on the way up, with the pin files in it.
@@ -224,15 +243,12 @@ pub fn decide(
     if depth >= MAX_DEPTH {
         return Err(Refusal::Loop(depth));
     }
-    let case = Case { question, command: Command::parse(&question.args), around, installed, settings };
-    if case.command.package_at_version {
-        // `pkg@version` treats module files as the SDK that runs it does: ignored below 1.25, counted from 1.25 on.
-        let without = case.choose(wishes::ModuleFiles::Ignored)?;
-        if case.base_is_before_1_25(&without.target) {
-            return Ok(case.finish(without));
-        }
-    }
-    let chosen = case.choose(wishes::ModuleFiles::Counted)?;
+    let command = match question.tool {
+        Tool::Gofmt => Command::parse_plus(&question.args),
+        Tool::Go | Tool::Launcher(_) => Command::parse(&question.args),
+    };
+    let case = Case { question, command, around, installed, settings };
+    let chosen = case.choose(case.reads()?)?;
     Ok(case.finish(chosen))
 }
 
@@ -255,21 +271,6 @@ struct Chosen {
 }
 
 impl Case<'_> {
-    fn base_is_before_1_25(&self, target: &Target) -> bool {
-        // What has no family is one of the old oddities, `go1.9.2rc2`.
-        let family_of = |version: &Version| version.family().unwrap_or((1, 0));
-        let family = match target {
-            Target::Sdk(version) => family_of(version),
-            // A tree that does not say what it is, is taken for a new one.
-            Target::Linked(link) => link.version.as_ref().map_or((1, u32::MAX), family_of),
-            Target::Install(Install { spec: Spec::Exact(version), .. }) => family_of(version),
-            Target::Install(Install { spec: Spec::Family(major, minor), .. }) => (*major, *minor),
-            // Which release that is, nobody knows yet: the newest ones count.
-            Target::Install(_) | Target::PathGo { .. } => return false,
-        };
-        family < (1, 25)
-    }
-
     fn finish(&self, chosen: Chosen) -> Decision {
         let edits = edits::edits(self, &chosen);
         let Chosen { target, origin, kind, rank, seen, mut notes } = chosen;

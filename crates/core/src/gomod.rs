@@ -26,12 +26,12 @@ pub fn scan(text: &[u8], key: &str) -> Option<Line> {
     })
 }
 
-/// Trims what Go's `unicode.IsSpace` trims at the ends; the rare wide spaces only where the bytes are UTF-8.
+/// Trims what Go's `bytes.TrimSpace` trims at the ends, also beside bytes that are not UTF-8.
 fn trim(bytes: &[u8]) -> &[u8] {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => text.trim().as_bytes(),
-        Err(_) => bytes.trim_ascii(),
-    }
+    let first = bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    let bytes = &bytes[first.len() - first.trim_start().len()..];
+    let last = bytes.utf8_chunks().last().filter(|chunk| chunk.invalid().is_empty()).map_or("", |chunk| chunk.valid());
+    &bytes[..bytes.len() - (last.len() - last.trim_end().len())]
 }
 
 #[cfg(test)]
@@ -61,6 +61,13 @@ mod tests {
         check("golang 1.2\ngoogle.golang.org/x v1\n", "go", None);
         check("go", "go", None);
         check("", "go", None);
+        check("\u{b}\u{c}\u{85}\u{a0}\u{3000}go \t\u{2003}1.27.3\u{2028}\n", "go", Some((1, "1.27.3")));
+        check("go 1.27.3 // only \"//\" begins a comment / here", "go", Some((1, "1.27.3")));
+        check("go/1.27.3", "go", None);
+        check("go\u{a0}1.27.3", "go", None);
+        let bytes = scan(b"\x0bgo 1.27.3 //\xff\n", "go").unwrap();
+        assert_eq!(bytes.value, "1.27.3", "a blank is a blank beside bytes that are not UTF-8");
+        assert_eq!(scan(b"\xffgo 1.27.3", "go"), None);
     }
 
     proptest! {

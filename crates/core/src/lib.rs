@@ -6,6 +6,7 @@ pub mod decide;
 pub mod event;
 pub mod goenv;
 pub mod gomod;
+pub mod gotoolchain;
 pub mod layout;
 pub mod link;
 pub mod origin;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use govern_core::decide::Refusal;
 use govern_core::link::{self, Link};
-use govern_core::origin::escaped;
+use govern_core::origin::{Origin, escaped};
 use govern_core::platform::Platform;
 use govern_core::problem::{Code, Report};
 use govern_core::proof::Mismatch;
@@ -261,7 +261,11 @@ impl Error {
         let report = Report::of(self.code(), self);
         match self {
             Error::Refused(refusal) => match refusal.origin() {
-                Some(origin) => report.wanted_by(origin).hint("govern pin 1.22"),
+                Some(origin) => report.wanted_by(origin).hint(match origin {
+                    Origin::Flag(_) => "go +1.22 version",
+                    Origin::Variable("GOVERN_GO_VERSION") => "unset GOVERN_GO_VERSION",
+                    _ => "govern pin 1.22",
+                }),
                 None => report.hint("govern explain"),
             },
             Error::NoSuchRelease { nearest, .. }

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use govern_core::decide::{self, Decision, Launchers, Next, Question, Surroundings};
+use govern_core::decide::{self, Decision, Launchers, Modules, Next, Question, Surroundings};
 use govern_core::layout::Layout;
 use govern_core::link::Link;
 use govern_core::platform::Platform;
@@ -59,6 +59,8 @@ struct Inner {
     store: Store,
     config: Cached<Config>,
     installed: Cached<Vec<Version>>,
+    /// What installed SDKs say of GOTOOLCHAIN in their own `go.env`. Their trees never change.
+    sdk_toolchains: Cached<Vec<(Version, String)>>,
     memo: Memo,
     links: Cached<Vec<(LinkName, PathBuf)>>,
 }
@@ -83,9 +85,11 @@ impl Engine {
         let store = Store::open(&layout)?;
         let config = Cached::new(vec![layout.system_config_file(), layout.config_file(), layout.overrides_file()]);
         let installed = Cached::new(vec![layout.sdks()]);
+        let sdk_toolchains = Cached::new(vec![layout.sdks()]);
         let links = Cached::new(vec![layout.links()]);
         let memo = Memo::default();
-        Ok(Engine { inner: Arc::new(Inner { layout, platform, store, config, installed, memo, links }) })
+        let inner = Inner { layout, platform, store, config, installed, sdk_toolchains, memo, links };
+        Ok(Engine { inner: Arc::new(inner) })
     }
 
     /// Where things are.
@@ -130,11 +134,45 @@ impl Engine {
     /// # Errors
     /// When the winning wish or the settings cannot be understood.
     pub fn decide(&self, question: &Question, cwd: &Path) -> Result<Decided, Error> {
+        Ok(self.decide_and_keep(question, cwd)?.0)
+    }
+
+    /// Decides, and says what following the decision leads to.
+    ///
+    /// # Errors
+    /// As [`Engine::decide`].
+    pub fn explain(&self, question: &Question, cwd: &Path) -> Result<(Decided, Vec<Next>), Error> {
+        let (decided, around, settings) = self.decide_and_keep(question, cwd)?;
+        let launchers = match decided.decision.edits.launchers {
+            Launchers::All => self.layout().launchers_all(),
+            Launchers::Installed => self.layout().launchers_installed(),
+        };
+        let has_launcher = |name: &str| launchers.join(name).exists();
+        let next = decide::next(question, &around, &self.installed()?, &settings, &decided.decision, has_launcher);
+        Ok((decided, next))
+    }
+
+    /// Decides, and gives what the decision was made of.
+    fn decide_and_keep(
+        &self,
+        question: &Question,
+        cwd: &Path,
+    ) -> Result<(Decided, Arc<Surroundings>, Settings), Error> {
         let config = self.config()?;
         let settings = config.settings(&question.vars)?;
-        let dir = look::directory(question, cwd);
+        let (dir, is_there) = look::directory(question, cwd);
         let os = &self.inner.platform.os;
-        let mut around = self.inner.memo.around(&dir, &question.vars, &config, self.layout(), os)?;
+        let vars = look::with_absolute_goenv(&question.vars, cwd);
+        let mut around = self.inner.memo.around(&dir, &vars, &config, self.layout(), os)?;
+        if !is_there {
+            // A `-C` that leads nowhere ends Go before it reads anything.
+            let around = Arc::make_mut(&mut around);
+            (around.modules, around.module_file) = (Modules::Off, None);
+        }
+        let toolchains = self.sdk_toolchains()?;
+        if !toolchains.is_empty() {
+            Arc::make_mut(&mut around).sdk_toolchains.clone_from(&toolchains);
+        }
         let links = self.links_for(question, &around, &settings)?;
         if !links.is_empty() {
             Arc::make_mut(&mut around).links = links;
@@ -144,24 +182,7 @@ impl Engine {
         let mut pin_dirs: Vec<PathBuf> = with_pins.map(|level| level.dir.clone()).collect();
         pin_dirs.extend(around.module_file.as_ref().and_then(|file| file.path.parent()).map(Path::to_owned));
         pin_dirs.dedup();
-        Ok(Decided { decision, dir, pin_dirs })
-    }
-
-    /// Decides, and says what following the decision leads to.
-    ///
-    /// # Errors
-    /// As [`Engine::decide`].
-    pub fn explain(&self, question: &Question, cwd: &Path) -> Result<(Decided, Vec<Next>), Error> {
-        let decided = self.decide(question, cwd)?;
-        let around = look::around(&decided.dir, &question.vars, self.layout(), &self.inner.platform.os)?;
-        let launchers = match decided.decision.edits.launchers {
-            Launchers::All => self.layout().launchers_all(),
-            Launchers::Installed => self.layout().launchers_installed(),
-        };
-        let has_launcher = |name: &str| launchers.join(name).exists();
-        let settings = self.settings(&question.vars)?;
-        let next = decide::next(question, &around, &self.installed()?, &settings, &decided.decision, has_launcher);
-        Ok((decided, next))
+        Ok((Decided { decision, dir, pin_dirs }, around, settings))
     }
 
     /// The root of a release, installed or not.
@@ -312,6 +333,11 @@ impl Engine {
     fn installed(&self) -> Result<Arc<Vec<Version>>, Error> {
         let read = || Ok(self.inner.store.sdks()?.into_iter().map(|sdk| sdk.version).collect());
         self.inner.installed.value(SystemTime::now(), read)
+    }
+
+    fn sdk_toolchains(&self) -> Result<Arc<Vec<(Version, String)>>, Error> {
+        let read = || look::sdk_toolchains(self.inner.store.sdks()?.into_iter().map(|sdk| sdk.version), self.layout());
+        self.inner.sdk_toolchains.value(SystemTime::now(), read)
     }
 }
 

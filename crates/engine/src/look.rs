@@ -1,19 +1,21 @@
 //! Looks around a directory: pin files on the way up, the module file that Go would find, `go env -w`'s file.
 //! Reads data only: regular files of limited size, opened so that nothing can block. Decides nothing.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use govern_core::command::Command;
-use govern_core::decide::{Level, ModuleFile, Question, Surroundings};
+use govern_core::decide::{Level, ModuleFile, Modules, Question, Surroundings};
 use govern_core::goenv::{self, GoEnv};
 use govern_core::gomod;
 use govern_core::layout::Layout;
 use govern_core::origin::escaped;
 use govern_core::pinfile;
 use govern_core::vars::Vars;
+use govern_core::version::Version;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
@@ -37,8 +39,8 @@ pub(crate) const NAMES: [&str; 4] = [".go-version", ".tool-versions", "go.work",
 pub(crate) fn around(dir: &Path, vars: &Vars, layout: &Layout, os: &str) -> Result<Surroundings, Error> {
     let mut around = Surroundings { home: crate::home::user_home(vars), ..Surroundings::default() };
     let mut passed_over = Vec::new();
-    around.go_env = read_go_env(vars, os, &mut passed_over)?;
     around.go_env_file = goenv::user_file(vars, os);
+    around.go_env = read_go_env(around.go_env_file.clone(), &mut passed_over)?;
     for dir in levels(dir) {
         let mut entries = |name: &str, parse: fn(&[u8]) -> Vec<pinfile::Entry>| {
             Ok::<_, Error>(read(&dir.join(name), &mut passed_over)?.map(|text| parse(&text)).unwrap_or_default())
@@ -47,7 +49,7 @@ pub(crate) fn around(dir: &Path, vars: &Vars, layout: &Layout, os: &str) -> Resu
         let tool_versions = entries(".tool-versions", pinfile::tool_versions)?;
         around.levels.push(Level { dir: dir.to_owned(), go_version, tool_versions });
     }
-    around.module_file = module_file(dir, vars, &around.go_env, layout, &mut passed_over)?;
+    (around.modules, around.module_file) = modules(dir, vars, &around.go_env, layout, &mut passed_over)?;
     around.passed_over = passed_over;
     Ok(around)
 }
@@ -55,6 +57,18 @@ pub(crate) fn around(dir: &Path, vars: &Vars, layout: &Layout, os: &str) -> Resu
 /// The directory and those above it, as many as are looked at.
 pub(crate) fn levels(dir: &Path) -> impl Iterator<Item = &Path> {
     dir.ancestors().take(MAX_LEVELS)
+}
+
+/// The variables, a relative GOENV made absolute: it is one from where Go is started, and `-C` comes later.
+pub(crate) fn with_absolute_goenv<'a>(vars: &'a Vars, cwd: &Path) -> Cow<'a, Vars> {
+    match vars.os("GOENV").filter(|path| *path != "off" && !Path::new(path).is_absolute()) {
+        None => Cow::Borrowed(vars),
+        Some(path) => {
+            let mut all = vars.clone();
+            all.set("GOENV", cwd.join(path));
+            Cow::Owned(all)
+        }
+    }
 }
 
 /// The files outside the directories on the way up that [`around`] looks at; but for a workspace that the first of them
@@ -71,17 +85,33 @@ pub(crate) fn temporary(vars: &Vars) -> &Path {
 
 /// The file that `go env -w` writes, for callers that are not asking which Go to run.
 pub(crate) fn go_env(vars: &Vars, os: &str) -> Result<GoEnv, Error> {
-    read_go_env(vars, os, &mut Vec::new())
+    read_go_env(goenv::user_file(vars, os).filter(|path| path.is_absolute()), &mut Vec::new())
 }
 
-fn read_go_env(vars: &Vars, os: &str, passed_over: &mut Vec<String>) -> Result<GoEnv, Error> {
-    let Some(path) = goenv::user_file(vars, os) else { return Ok(GoEnv::default()) };
+/// The GOTOOLCHAIN in the `go.env` of each of these SDKs, where it is not the `auto` of every release.
+pub(crate) fn sdk_toolchains(
+    versions: impl Iterator<Item = Version>,
+    layout: &Layout,
+) -> Result<Vec<(Version, String)>, Error> {
+    let mut found = Vec::new();
+    for version in versions {
+        let text = read(&layout.sdk(&version).join("go.env"), &mut Vec::new())?.unwrap_or_default();
+        if let Some(value) = GoEnv::parse(&text).line("GOTOOLCHAIN").filter(|value| *value != "auto") {
+            found.push((version, value.to_owned()));
+        }
+    }
+    Ok(found)
+}
+
+fn read_go_env(path: Option<PathBuf>, passed_over: &mut Vec<String>) -> Result<GoEnv, Error> {
+    let Some(path) = path else { return Ok(GoEnv::default()) };
     Ok(read(&path, passed_over)?.map(|text| GoEnv::parse(&text)).unwrap_or_default())
 }
 
 /// The directory that counts: the logical one of `$PWD` when it is the working directory, moved by a leading `-C`.
+/// False beside it when `-C` leads nowhere, which is for Go to complain about.
 /// Source: Go's `os.Getwd`, which selection walks up from.
-pub(crate) fn directory(question: &Question, cwd: &Path) -> PathBuf {
+pub(crate) fn directory(question: &Question, cwd: &Path) -> (PathBuf, bool) {
     let logical = |physical: PathBuf| {
         let pwd = question.vars.os("PWD").map(Path::new).filter(|pwd| pwd.is_absolute());
         match pwd.filter(|pwd| is_same(pwd, &physical)) {
@@ -91,9 +121,11 @@ pub(crate) fn directory(question: &Question, cwd: &Path) -> PathBuf {
     };
     let dir = logical(cwd.to_owned());
     match Command::parse(&question.args).chdir {
-        // A directory that is not there is for Go to complain about.
-        Some(to) => fs::canonicalize(dir.join(to)).map_or(dir, logical),
-        None => dir,
+        Some(to) => match fs::canonicalize(dir.join(to)).ok().filter(|to| to.is_dir()) {
+            Some(to) => (logical(to), true),
+            None => (dir, false),
+        },
+        None => (dir, true),
     }
 }
 
@@ -111,33 +143,47 @@ fn is_same(a: &Path, b: &Path) -> bool {
     id(a).is_some_and(|a| Some(a) == id(b))
 }
 
-/// The active go.work, else go.mod, by cmd/go's rules (`modload.FindGoWork`, `modload.FindGoMod`).
-fn module_file(
+/// Whether Go works with modules, and the active go.work, else go.mod, by cmd/go's rules (`modload.WillBeEnabled`,
+/// `modload.FindGoWork`, `modload.FindGoMod`).
+fn modules(
     dir: &Path,
     vars: &Vars,
     go_env: &GoEnv,
     layout: &Layout,
     passed_over: &mut Vec<String>,
-) -> Result<Option<ModuleFile>, Error> {
-    if !matches!(go_env.effective(vars, "GO111MODULE"), None | Some("on" | "auto")) {
-        return Ok(None);
-    }
-    let work = match go_env.effective(vars, "GOWORK") {
+) -> Result<(Modules, Option<ModuleFile>), Error> {
+    let is_automatic = match go_env.effective(vars, "GO111MODULE") {
+        None | Some("on") => false,
+        Some("auto") => true,
+        Some(_) => return Ok((Modules::Off, None)),
+    };
+    let go_work = match go_env.effective(vars, "GOWORK") {
         Some("off") => None,
         None | Some("auto") => nearest_go_work(dir, layout),
-        Some(path) => Some(PathBuf::from(path)).filter(|path| path.is_absolute() && path.exists()),
+        Some(path) if !Path::new(path).is_absolute() => {
+            // Go before 1.27 looks for a go.mod only, to find out whether there are modules.
+            let has_modules = !is_automatic || nearest_go_mod(dir, vars).is_some();
+            return Ok((if has_modules { Modules::Refused } else { Modules::OnFromGo127 }, None));
+        }
+        Some(path) => Some(PathBuf::from(path)).filter(|path| path.exists()),
     };
-    let Some(path) = work.or_else(|| nearest_go_mod(dir, vars)) else { return Ok(None) };
-    let Some(text) = read(&path, passed_over)? else { return Ok(None) };
+    let go_mod = if go_work.is_none() || is_automatic { nearest_go_mod(dir, vars) } else { None };
+    let modules = match (is_automatic, &go_work, &go_mod) {
+        (false, _, _) | (true, _, Some(_)) => Modules::On,
+        (true, Some(_), None) => Modules::OnFromGo127,
+        (true, None, None) => Modules::Off,
+    };
+    let Some(path) = go_work.or(go_mod) else { return Ok((modules, None)) };
+    let Some(text) = read(&path, passed_over)? else { return Ok((modules, None)) };
     let (go, toolchain) = (gomod::scan(&text, "go"), gomod::scan(&text, "toolchain"));
-    Ok(Some(ModuleFile { path, go, toolchain }))
+    Ok((modules, Some(ModuleFile { path, go, toolchain })))
 }
 
 fn nearest_go_work(dir: &Path, layout: &Layout) -> Option<PathBuf> {
     let sdks = layout.sdks();
     for dir in levels(dir) {
         let file = dir.join("go.work");
-        if fs::metadata(&file).is_ok_and(|m| m.is_file()) {
+        if fs::metadata(&file).is_ok_and(|m| !m.is_dir()) {
             return Some(file);
         }
         // Go does not look for a workspace above its own GOROOT.

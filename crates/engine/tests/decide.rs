@@ -199,6 +199,111 @@ fn the_module_file_is_the_one_that_go_would_find() {
 }
 
 #[test]
+fn module_mode_is_found_as_go_finds_it() {
+    let world = World::new(&["1.24.11", "1.26.6", "1.27.3"]);
+    let default = |spec: &str| world.engine.set_default(Spec::parse(spec).ok().as_ref()).unwrap();
+    default("1.24");
+    world.write("w/go.work", "go 1.26.0\n");
+    world.write("w/m/go.mod", "module m\ngo 1.27.0\n");
+    fs::create_dir_all(world.root().join("none")).unwrap();
+    let mode = |mode: &'static str| [("GO111MODULE", mode), ("GOTOOLCHAIN", "go1.27.3")];
+    // Without modules Go reads no GOTOOLCHAIN either.
+    for off in ["off", "garbage", "ON"] {
+        assert_eq!(world.ask("w", &[], &mode(off)), "1.24.11 < govern default", "{off}");
+    }
+    assert_eq!(world.ask("w", &[], &mode("on")), "1.27.3 < $GOTOOLCHAIN");
+    assert_eq!(world.ask("w/m", &[], &mode("auto")), "1.27.3 < $GOTOOLCHAIN");
+    assert_eq!(world.ask("none", &[], &mode("auto")), "1.24.11 < govern default", "no module file, no modules");
+    let relative = [("GO111MODULE", "auto"), ("GOWORK", "go.work"), ("GOTOOLCHAIN", "go1.99.0")];
+    assert_eq!(world.ask("none", &[], &relative), "1.24.11 < govern default", "nor with a GOWORK that Go refuses");
+    // A go.work alone is enough from Go 1.27 on.
+    assert_eq!(world.ask("w", &[], &[("GO111MODULE", "auto")]), "1.24.11 < govern default");
+    assert_eq!(world.ask("w/m", &[], &[("GO111MODULE", "auto")]), "1.26.6 < w/go.work:1");
+    default("1.27");
+    assert_eq!(world.ask("w", &[], &mode("auto")), "1.27.3 < $GOTOOLCHAIN");
+    world.write("home/ana/.config/go/env", "GO111MODULE=off\n");
+    assert_eq!(world.ask("w", &[], &[("GOTOOLCHAIN", "go1.24.11")]), "1.27.3 < govern default", "go env -w counts");
+}
+
+#[test]
+fn what_go_refuses_to_look_at_needs_no_sdk() {
+    let world = World::new(&["1.24.11", "1.26.6"]);
+    world.engine.set_default(Spec::parse("1.24").ok().as_ref()).unwrap();
+    world.write("w/go.mod", "module m\ngo 1.99.0\n");
+    assert_eq!(world.ask("w", &[], &[]), "install 1.99 < w/go.mod:2");
+    assert_eq!(world.ask("w", &[], &[("GOWORK", "go.work")]), "1.24.11 < govern default", "no absolute path");
+    assert_eq!(world.ask("w", &["-C", "nowhere", "version"], &[]), "1.24.11 < govern default");
+    assert_eq!(world.ask("w", &["-C", "go.mod", "version"], &[]), "1.24.11 < govern default", "no directory");
+    let far = [("GOTOOLCHAIN", "go1.99.0")];
+    assert_eq!(world.ask("w", &["-C", "nowhere", "version"], &far), "1.24.11 < govern default");
+    assert_eq!(world.ask("w", &["env", "GOTOOLCHAIN"], &far), "1.24.11 < govern default");
+    // A relative GOENV is one from where Go is started.
+    world.write("w/x/go.env", "GOTOOLCHAIN=local\n");
+    assert_eq!(world.ask("w", &[], &[("GOENV", "x/go.env")]), "1.24.11 < govern default");
+    assert_eq!(world.ask("w", &["-C", "x", "version"], &[("GOENV", "x/go.env")]), "1.24.11 < govern default");
+    assert_eq!(world.ask("w/x", &[], &[("GOENV", "x/go.env")]), "install 1.99 < w/go.mod:2");
+    // -modfile plays no part, wherever it stands.
+    world.write("w/alt.mod", "module m\ngo 1.26.0\n");
+    assert_eq!(
+        world.ask("w", &["list", "-modfile=alt.mod"], &[("GOFLAGS", "-modfile=alt.mod")]),
+        "install 1.99 < w/go.mod:2"
+    );
+}
+
+#[test]
+fn an_sdks_own_go_env_counts_like_the_users() {
+    let world = World::new(&["1.24.11", "1.26.6"]);
+    world.engine.set_default(Spec::parse("1.24").ok().as_ref()).unwrap();
+    world.write("w/go.mod", "module m\ngo 1.26.0\n");
+    world.write("home/ana/.govern/sdks/go1.24.11/go.env", "GOPROXY=x\nGOTOOLCHAIN=auto\n");
+    assert_eq!(world.ask("w", &[], &[]), "1.26.6 < w/go.mod:2");
+    // As Linux distributions ship it; the tree is another one then.
+    fs::remove_dir_all(world.root().join("home/ana/.govern/sdks/go1.24.11")).unwrap();
+    world.install("1.24.11");
+    world.write("home/ana/.govern/sdks/go1.24.11/go.env", "GOTOOLCHAIN=local\n");
+    world.install("1.25.6");
+    assert_eq!(world.ask("w", &[], &[]), "1.24.11 < govern default");
+    assert_eq!(world.ask("w", &[], &[("GOTOOLCHAIN", "auto")]), "1.26.6 < w/go.mod:2");
+    world.write("home/ana/.config/go/env", "GOTOOLCHAIN=path\n");
+    assert_eq!(world.ask("w", &[], &[]), "1.26.6 < w/go.mod:2");
+}
+
+#[test]
+fn the_lines_of_a_module_file_are_found_as_go_finds_them() {
+    let world = World::new(&["1.24.11", "1.26.6", "1.27.3"]);
+    world.engine.set_default(Spec::parse("1.24").ok().as_ref()).unwrap();
+    let mut rows = 0;
+    let mut check = |text: &str, expect: &str| {
+        world.write("w/go.mod", text);
+        assert_eq!(world.ask("w", &[], &[]), expect, "{text:?}");
+        rows += 1;
+    };
+    // go-semantics.md A.3, each observed with a real go; a floor has govern's meaning, the newest patch.
+    check("module m\ngo 1.27.3\n", "1.27.3 < w/go.mod:2");
+    check("  go\t1.27.3\t//x\n", "1.27.3 < w/go.mod:1");
+    check("go 1.26.3\r\n", "1.26.6 < w/go.mod:1");
+    check("go 1.26.3", "1.26.6 < w/go.mod:1");
+    check("\u{feff}go 1.26.3\n", "1.24.11 < govern default");
+    check("go 1.20\ngo 1.27.3\n", "1.24.11 < govern default");
+    check("require (\ngo 1.27.3\n)\n", "1.27.3 < w/go.mod:2");
+    for line in ["go 1.27.3 foo", "go \"1.27.3\"", "go v1.99", "go 1.27.x", "go 1.99.1rc1", "go 2.0", "toolchain go2.0"]
+    {
+        check(line, "1.24.11 < govern default");
+    }
+    check("go 1.27", "1.27.3 < w/go.mod:1");
+    check("go 1.27rc1", "1.27.3 < w/go.mod:1");
+    check("toolchain go1.27.3 // c", "1.27.3 < w/go.mod:1");
+    for name in ["(", "go1.27", "local", "go1.x", "go1.27.3+auto", "\"go1.27.3\"", "go1.27.3-/../x"] {
+        check(&format!("go 1.20\ntoolchain {name}\n"), "1.24.11 < govern default");
+    }
+    check("go 1.27\ntoolchain go1.26.3\n", "1.27.3 < w/go.mod:1");
+    check("go 1.24\ntoolchain go1.27.3\n", "1.27.3 < w/go.mod:2");
+    check("newdirective (\n\tx y\n)\ntool example.com/x\nignore ./y\ngo 1.26.0\n", "1.26.6 < w/go.mod:6");
+    check("module m \u{fffd}\ngo 1.26.0\n", "1.26.6 < w/go.mod:2");
+    assert_eq!(rows, 28);
+}
+
+#[test]
 fn the_logical_directory_counts_as_in_go() {
     let world = World::new(&["1.24.11", "1.26.6"]);
     world.write("a/proj/.go-version", "1.24.11\n");

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use govern_api::body::{self, OsText, SCHEMA};
-use govern_core::decide::{Decision, Question, Target, Tool};
+use govern_core::decide::{Question, Target, Tool};
 use govern_core::origin::escaped;
 use govern_core::problem::{Code, Report};
 use govern_core::vars::Vars;

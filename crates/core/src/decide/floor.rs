@@ -17,7 +17,14 @@ impl Case<'_> {
         mut notes: Vec<String>,
     ) -> Chosen {
         let (rank, origin, target) = default;
-        let mut minimums = minimums.into_iter();
+        let mut counted = Vec::new();
+        for minimum in minimums {
+            match self.stays_below(&minimum, &target) {
+                Some(why) => seen.insert(0, minimum.lost(why)),
+                None => counted.push(minimum),
+            }
+        }
+        let mut minimums = counted.into_iter();
         let Some(floor) = minimums.next() else {
             return Chosen { target, origin, kind: Kind::Default, rank, seen, notes };
         };
@@ -78,6 +85,8 @@ impl Case<'_> {
     fn meet(&self, floor: &Version) -> Target {
         // A number that no release will ever have is a family of its own, and of it there is no release.
         let family = floor.family().map_or(Spec::Exact(floor.clone()), |(major, minor)| Spec::Family(major, minor));
+        // Nobody but its vendor has a patch of a vendor's build.
+        let family = if floor.suffix().is_some() { Spec::Exact(floor.clone()) } else { family };
         let good = |version: &&Version| version.satisfies(floor);
         let stable = self.installed.iter().filter(good).filter(|v| family.admits(v)).max();
         // A minimum that is itself a release candidate may be met by one.

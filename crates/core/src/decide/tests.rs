@@ -8,7 +8,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::{
-    Decision, Install, Kind, Level, ModuleFile, Question, Refusal, Surroundings, Target, Tool, decide, linked_names,
+    Decision, Install, Kind, Level, ModuleFile, Modules, Question, Refusal, Surroundings, Target, Tool, decide,
+    linked_names,
 };
 use crate::goenv::GoEnv;
 use crate::gomod;
@@ -19,12 +20,14 @@ use crate::spec::{LinkName, Spec};
 use crate::vars::Vars;
 use crate::version::Version;
 
+mod checklist;
 mod edits;
 mod floors;
 mod links;
 mod next;
 mod pins;
 mod ranks;
+mod selection;
 
 /// A directory, what lies around it, and a call made there.
 #[derive(Clone)]
@@ -33,8 +36,10 @@ struct World {
     home: Option<PathBuf>,
     files: Vec<(PathBuf, String)>,
     overrides: Vec<(PathBuf, Spec)>,
+    modules: Modules,
     links: Vec<Link>,
     go_env: String,
+    sdk_toolchains: Vec<(Version, String)>,
     vars: Vars,
     tool: Tool,
     args: Vec<OsString>,
@@ -49,8 +54,10 @@ fn at(cwd: &str) -> World {
         home: Some("/home/ana".into()),
         files: Vec::new(),
         overrides: Vec::new(),
+        modules: Modules::On,
         links: Vec::new(),
         go_env: String::new(),
+        sdk_toolchains: Vec::new(),
         vars: Vars::default(),
         tool: Tool::Go,
         args: vec!["version".into()],
@@ -110,6 +117,17 @@ impl World {
         self
     }
 
+    /// The `go.env` of this installed SDK says so.
+    fn sdk_says(mut self, version: &str, toolchain: &str) -> World {
+        self.sdk_toolchains.push((version.parse().unwrap(), toolchain.to_owned()));
+        self
+    }
+
+    fn modules(mut self, modules: Modules) -> World {
+        self.modules = modules;
+        self
+    }
+
     fn installed(mut self, versions: &str) -> World {
         self.installed = versions.split_whitespace().map(|v| v.parse().unwrap()).collect();
         self
@@ -148,9 +166,11 @@ impl World {
             module_file: self.module_file(),
             home: self.home.clone(),
             overrides: self.overrides.clone(),
+            modules: self.modules,
             links: Vec::new(),
             go_env: GoEnv::parse(self.go_env.as_bytes()),
             go_env_file: Some("/home/ana/.config/go/env".into()),
+            sdk_toolchains: self.sdk_toolchains.clone(),
             passed_over: Vec::new(),
         }
     }

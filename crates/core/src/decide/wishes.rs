@@ -2,22 +2,17 @@
 
 use std::path::Path;
 
-use super::{Case, Chosen, Install, Kind, ModuleFile, Refusal, Seen, Target, Tool};
+use super::selection::Reads;
+use super::{Case, Chosen, Install, Kind, ModuleFile, Modules, Refusal, Seen, Target, Tool};
 use crate::gomod;
+use crate::gotoolchain::GoToolchain;
 use crate::link::Link;
-use crate::origin::{Origin, escaped_text};
+use crate::origin::{Origin, escaped, escaped_text};
 use crate::pinfile::{Entry, Wish};
 use crate::safe_floor;
 use crate::settings::{GoLine, ToolchainLine};
 use crate::spec::{LinkName, ParseSpecError, Spec};
-use crate::version::{Version, from_toolchain, is_valid};
-
-/// Whether go.mod and go.work play a part.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum ModuleFiles {
-    Counted,
-    Ignored,
-}
+use crate::version::{Version, compare, from_toolchain, is_lang, is_valid};
 
 /// A minimum that was found.
 pub(super) struct Minimum {
@@ -51,13 +46,25 @@ impl Found {
 
 impl Case<'_> {
     /// Lets the first wish win, and says what became of the others.
-    pub(super) fn choose(&self, module_files: ModuleFiles) -> Result<Chosen, Refusal> {
+    pub(super) fn choose(&self, reads: Reads) -> Result<Chosen, Refusal> {
         let mut notes = Vec::new();
         let mut pins = self.pins_from_caller();
-        let minimums = self.collect_from_disk(module_files, &mut pins, &mut notes);
+        let minimums = self.collect_from_disk(reads, &mut pins, &mut notes);
+        let highest = minimums.first().map(|minimum| minimum.version.clone());
         let home_pins = self.home_pins();
 
         let mut seen: Vec<Seen> = Vec::new();
+        let skip_variable = match reads {
+            Reads::Nothing => Some("without modules Go does not read it"),
+            Reads::Pins => Some("this command does not read it"),
+            Reads::All | Reads::Variable => self.goes_beyond_its_name(&minimums).then_some("Go itself goes beyond it"),
+        };
+        if let Some(why) = skip_variable {
+            let (skipped, others): (Vec<Found>, _) = pins.into_iter().partition(|found| found.rank == 3);
+            pins = others;
+            let lost = |(origin, text, _)| Seen { rank: 3, origin, text, lost: Some(why.to_owned()) };
+            seen.extend(skipped.into_iter().flat_map(|found| found.entries).map(lost));
+        }
         let note_loser = |seen: &mut Vec<Seen>, found: &Found| {
             if let Some((origin, text, _)) = found.entries.first() {
                 let decides = seen.iter().find(|s| s.lost.is_none()).filter(|winner| winner.rank == found.rank);
@@ -77,10 +84,13 @@ impl Case<'_> {
             pins.chain(home_pins).chain(self.default_pin()).for_each(|found| note_loser(&mut seen, &found));
             seen.extend(minimums.into_iter().map(|minimum| minimum.lost("a pin is exact")));
             seen.sort_by_key(|s| s.rank);
-            return Ok(Chosen { target, origin, kind: Kind::Pin, rank: first.rank, seen, notes });
+            let chosen = Chosen { target, origin, kind: Kind::Pin, rank: first.rank, seen, notes };
+            return Ok(self.as_go_switches(chosen, reads, highest.as_ref()));
         }
         let default = self.default_wish(home_pins, &mut seen)?;
-        Ok(self.with_floor(minimums, default, seen, notes))
+        let mut chosen = self.with_floor(minimums, default, seen, notes);
+        chosen.seen.sort_by_key(|s| s.rank);
+        Ok(self.as_go_switches(chosen, reads, highest.as_ref()))
     }
 
     /// Ranks 1 to 3, which the caller brings along.
@@ -103,20 +113,28 @@ impl Case<'_> {
             pins.push(Found::one(2, Origin::Variable("GOVERN_GO_VERSION"), &word, Spec::parse(&word)));
         }
         if let Some(value) = super::edits::exported_by_user(vars)
-            && let Some(version) = toolchain_name(value.split('+').next().unwrap_or_default())
+            && let GoToolchain::Fixed(name) | GoToolchain::AtLeast(name) = GoToolchain::parse(value)
+            && let Some(version) = toolchain_name(name)
         {
             pins.push(Found::one(3, Origin::Variable("GOTOOLCHAIN"), value, Ok(Spec::Exact(version))));
         }
         pins
     }
 
+    /// GOTOOLCHAIN says `go1.22.4+auto`, that release is not here, and Go would not run it anyway: a module file asks for
+    /// a newer one, or says what Go refuses.
+    fn goes_beyond_its_name(&self, minimums: &[Minimum]) -> bool {
+        let value = super::edits::exported_by_user(&self.question.vars).map(GoToolchain::parse);
+        let Some(GoToolchain::AtLeast(name)) = value else { return false };
+        let is_here = self.installed.iter().any(|version| version.toolchain() == name);
+        let is_newer = |minimum: &Minimum| compare(minimum.version.base(), from_toolchain(name)).is_gt();
+        let is_refused =
+            self.around.modules == Modules::Refused || self.around.module_file.as_ref().is_some_and(is_refused);
+        !is_here && (minimums.iter().any(is_newer) || is_refused)
+    }
+
     /// Ranks 4 to 6. Appends the pins; the minimums are given back, the highest first.
-    fn collect_from_disk(
-        &self,
-        module_files: ModuleFiles,
-        pins: &mut Vec<Found>,
-        notes: &mut Vec<String>,
-    ) -> Vec<Minimum> {
+    fn collect_from_disk(&self, reads: Reads, pins: &mut Vec<Found>, notes: &mut Vec<String>) -> Vec<Minimum> {
         let levels = &self.around.levels;
         let is_above = |dir: &Path| levels.iter().any(|level| level.dir == dir);
         let mut overrides: Vec<_> = self.around.overrides.iter().filter(|(dir, _)| is_above(dir)).collect();
@@ -124,8 +142,8 @@ impl Case<'_> {
         for (dir, spec) in overrides {
             pins.push(Found::one(4, Origin::Override(dir.clone()), &spec.to_string(), Ok(spec.clone())));
         }
-        let module = self.around.module_file.as_ref().filter(|_| module_files == ModuleFiles::Counted);
-        let (mut module_pin, minimums) = match module {
+        let module = self.around.module_file.as_ref().filter(|_| matches!(reads, Reads::All | Reads::Pins));
+        let (mut module_pin, mut minimums) = match module {
             Some(file) => self.module_wishes(file, notes),
             None => (None, Vec::new()),
         };
@@ -144,6 +162,7 @@ impl Case<'_> {
         }
         // A go.work named by GOWORK, or a module at or above the home directory, is not among those levels.
         pins.extend(module_pin);
+        minimums.retain(|_| reads == Reads::All);
         minimums
     }
 
@@ -153,7 +172,9 @@ impl Case<'_> {
             let origin = Origin::File { path: file.path.clone(), line: line.number };
             Some(Minimum { origin, text: format!("{key} {}", escaped_text(&line.value)), version: version? })
         };
-        let version = |line: &gomod::Line| Version::parse(&line.value).ok().filter(|_| is_valid(&line.value));
+        // `go 2.0` is a version, and no Go: what there is to say about it, Go says.
+        let is_release = |value: &str| is_valid(value) && value.starts_with('1');
+        let version = |line: &gomod::Line| Version::parse(&line.value).ok().filter(|_| is_release(&line.value));
         let go = file.go.as_ref().and_then(|line| wish(line, "go", version(line)));
         let toolchain = file.toolchain.as_ref().and_then(|line| wish(line, "toolchain", toolchain_name(&line.value)));
 
@@ -176,6 +197,15 @@ impl Case<'_> {
                 pin = Some(Found { by_repository: true, ..Found::one(5, go.origin, &text, spec) });
             }
             _ => {}
+        }
+        if self.settings.toolchain_line == ToolchainLine::Minimum && ends_selection(file) {
+            let lines = [("toolchain", &file.toolchain), ("go", &file.go)];
+            let found = lines.iter().find_map(|(key, line)| Some((key, line.as_ref()?)));
+            notes.extend(found.map(|(key, line)| {
+                let text = escaped_text(&line.value);
+                format!("{}:{}: with `{key} {text}` Go does not go up", escaped(&file.path), line.number)
+            }));
+            minimums.clear();
         }
         minimums.sort_by(|a, b| b.version.cmp_go(&a.version));
         (pin, minimums)
@@ -256,7 +286,7 @@ impl Case<'_> {
     /// The names of linked trees in all wishes, whoever wins.
     pub(super) fn linked_names(&self) -> Vec<LinkName> {
         let mut found = self.pins_from_caller();
-        self.collect_from_disk(ModuleFiles::Ignored, &mut found, &mut Vec::new());
+        self.collect_from_disk(Reads::Nothing, &mut found, &mut Vec::new());
         found.extend(self.home_pins());
         found.extend(self.default_pin());
         let entries = found.into_iter().flat_map(|found| found.entries);
@@ -330,6 +360,27 @@ fn toolchain_name(name: &str) -> Option<Version> {
         return None;
     }
     Version::parse(name).ok().filter(|version| !version.is_lang())
+}
+
+/// A module file with which Go's selection ends in an error: its `toolchain` line is none, or it asks for a Go 2.
+fn is_refused(file: &ModuleFile) -> bool {
+    let (go, toolchain) = (value(file.go.as_ref()), value(file.toolchain.as_ref()));
+    let is_go_2 = |version: &str| compare(version, "2").is_ge() && !version.starts_with('1');
+    let version = from_toolchain(toolchain);
+    let is_none = !toolchain.is_empty() && version.is_empty();
+    toolchain != "default" && (is_none || is_go_2(version) || is_go_2(go))
+}
+
+/// A module file whose `go` line Go's selection does not go up to: `toolchain default`, what it refuses, and a language
+/// version for a toolchain, of which it says that it is none.
+fn ends_selection(file: &ModuleFile) -> bool {
+    let (go, toolchain) = (value(file.go.as_ref()), value(file.toolchain.as_ref()));
+    let version = from_toolchain(toolchain);
+    toolchain == "default" || is_refused(file) || (is_lang(version) && compare(go, version).is_le())
+}
+
+fn value(line: Option<&gomod::Line>) -> &str {
+    line.map_or("", |line| &line.value)
 }
 
 /// Notes when the files of one directory want different things.
