@@ -87,7 +87,7 @@ impl Engine {
         }
     }
 
-    async fn install_from(
+    pub(crate) async fn install_from(
         &self,
         sources: &Sources,
         source: &Source,
@@ -120,9 +120,10 @@ impl Engine {
                 return Err(Error::Mismatch { publisher, url: artifact.url, source });
             }
         };
+        let origin = sources.origin(&artifact);
         let from = match vendor {
-            Some(vendor) => format!("{vendor} {}", artifact.url),
-            None => artifact.url.clone(),
+            Some(vendor) => format!("{vendor} {origin}"),
+            None => origin,
         };
         let sdk = blocking(move || Ok(unpacked.prove(proof)?.publish(&from, SystemTime::now())?)).await?;
         sources.discard(&artifact);

@@ -2,6 +2,7 @@
 //! Leaves out HTTP, printing and SQL; the environment and the working directory come in as values.
 
 mod archives;
+mod bundle;
 mod config;
 mod error;
 mod fresh;
@@ -29,6 +30,7 @@ use govern_core::vars::Vars;
 use govern_core::version::Version;
 use govern_store::{Lease, Removed, Store};
 
+pub use bundle::Bundled;
 pub use error::Error;
 pub use govern_index as index;
 pub use govern_sources::{Release, Releases};
