@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use govern_core::platform::Platform;
 use govern_core::spec::{LinkName, ParseSpecError, Spec};
 
 const HEADERS: Styles = Styles::styled()
@@ -105,6 +106,9 @@ pub(crate) enum Verb {
     Daemon(Daemon),
     /// Show the directories that asked for a Go
     Projects(Json),
+    /// Put Go into a file for machines without a network
+    #[command(subcommand)]
+    Bundle(Bundle),
     /// Give Go on to other machines
     #[command(subcommand)]
     Mirror(Mirror),
@@ -129,6 +133,9 @@ pub(crate) struct Install {
     /// The versions
     #[arg(value_name = "SPEC", value_parser = spec)]
     pub(crate) specs: Vec<Spec>,
+    /// Install from a bundle or a directory, without network; no SPEC: all that is in it
+    #[arg(long, value_name = "PATH")]
+    pub(crate) from: Option<PathBuf>,
     /// Print the result as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -355,6 +362,27 @@ pub(crate) struct Logs {
     pub(crate) lines: usize,
 }
 
+/// `bundle`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bundle {
+    /// Write archives and their proofs into one file; `govern install --from FILE` installs from it
+    Create(BundleCreate),
+}
+
+/// `bundle create`.
+#[derive(Debug, Args)]
+pub(crate) struct BundleCreate {
+    /// The versions
+    #[arg(value_name = "SPEC", value_parser = spec, required = true)]
+    pub(crate) specs: Vec<Spec>,
+    /// The file
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// For which machines, such as linux/arm64; else this one
+    #[arg(long, value_name = "OS/ARCH", value_parser = platform)]
+    pub(crate) platform: Vec<Platform>,
+}
+
 /// `mirror`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Mirror {
@@ -397,6 +425,14 @@ impl fmt::Display for Misread {
 }
 
 impl Error for Misread {}
+
+fn platform(word: &str) -> Result<Platform, &'static str> {
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    match word.split_once('/') {
+        Some((os, arch)) if is_word(os) && is_word(arch) => Ok(Platform { os: os.to_owned(), arch: arch.to_owned() }),
+        _ => Err("a platform is GOOS/GOARCH, such as linux/arm64"),
+    }
+}
 
 fn spec(word: &str) -> Result<Spec, Misread> {
     Spec::parse(word).map_err(|fault| Misread { word: word.to_owned(), fault })

@@ -13,14 +13,16 @@ use govern_api::client::{Client, Error};
 use govern_core::layout::Layout;
 use govern_core::origin::escaped;
 use govern_core::problem::{Code, Report};
+use govern_core::spec::Spec;
 use govern_core::vars::Vars;
 use govern_core::version::Version;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use crate::args::BundleCreate;
 use crate::background;
-use crate::local::{Local, LogCheck};
+use crate::local::{Bundled, Local, LogCheck};
 use crate::socket::{Socket, is_alive};
 use crate::ui::Ui;
 use crate::world::World;
@@ -386,6 +388,29 @@ impl<'a> Ask<'a> {
             Some(pid) => Report::of(Code::Daemon, error).hint(format!("kill -9 {pid}")).hint("govern daemon logs"),
             None => error.report(),
         }
+    }
+
+    /// Writes a bundle.
+    pub(crate) fn bundle(
+        &self,
+        args: &BundleCreate,
+        seen: impl Fn(&JobEvent) + Send + Sync + 'static,
+    ) -> Result<Vec<Bundled>, Report> {
+        self.mine()?;
+        let local = self.local()?;
+        self.block_on(local.bundle(args, seen))
+    }
+
+    /// Installs from a bundle or a directory, in this process.
+    pub(crate) fn install_stored(
+        &self,
+        from: &Path,
+        specs: &[Spec],
+        seen: impl Fn(&JobEvent) + Send + Sync + 'static,
+    ) -> Result<Vec<JobEvent>, Report> {
+        self.mine()?;
+        let local = self.local()?;
+        self.block_on(local.install_stored(from, specs, seen))
     }
 
     /// Gives archives on to others until this process is interrupted.

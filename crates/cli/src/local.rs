@@ -19,9 +19,11 @@ use govern_core::settings::Settings;
 use govern_core::spec::{LinkName, Spec};
 use govern_core::vars::Vars;
 use govern_core::version::Version;
+pub(crate) use govern_engine::Bundled;
 use govern_engine::{Decided, Engine, Error, Installed, Wish, home};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::args::BundleCreate;
 use crate::world::World;
 
 /// Where this program's files are.
@@ -190,6 +192,37 @@ impl Local {
         let removed = self.engine.remove(&version).await.map_err(|e| e.report())?;
         let version = version.toolchain();
         Ok(JobEvent::Done { version, goroot: None, already: false, freed: Some(removed.bytes) })
+    }
+
+    /// Writes a bundle.
+    pub(crate) async fn bundle(
+        &self,
+        args: &BundleCreate,
+        seen: impl Fn(&JobEvent) + Send + Sync + 'static,
+    ) -> Result<Vec<Bundled>, Report> {
+        let here = [self.engine.platform().clone()];
+        let platforms = if args.platform.is_empty() { &here[..] } else { &args.platform };
+        let watch = Arc::new(move |event: Event| seen(&event.into()));
+        let bundled = self.engine.bundle(&args.specs, platforms, &args.output, &self.vars, watch).await;
+        bundled.map_err(|e| e.report())
+    }
+
+    /// Installs from a bundle or a directory.
+    pub(crate) async fn install_stored(
+        &self,
+        from: &Path,
+        specs: &[Spec],
+        seen: impl Fn(&JobEvent) + Send + Sync + 'static,
+    ) -> Result<Vec<JobEvent>, Report> {
+        let watch = Arc::new(move |event: Event| seen(&event.into()));
+        let installed = self.engine.install_stored(from, specs, &self.vars, watch).await.map_err(|e| e.report())?;
+        let done = |installed: govern_engine::Installed| JobEvent::Done {
+            version: installed.sdk.version.toolchain(),
+            goroot: Some(installed.sdk.goroot.as_path().into()),
+            already: installed.already,
+            freed: None,
+        };
+        Ok(installed.into_iter().map(done).collect())
     }
 
     /// Gives archives on to others until SIGINT or SIGTERM.

@@ -1,5 +1,6 @@
 //! The verbs, one file for each group of them, and the way from the command line to each.
 
+mod bundle;
 mod completions;
 mod daemon;
 mod explain;
@@ -20,7 +21,7 @@ use std::ffi::OsString;
 use govern_api::body;
 use govern_core::problem::Report;
 
-use crate::args::{List, Mirror, Verb};
+use crate::args::{Bundle, List, Mirror, Verb};
 use crate::ask::Ask;
 use crate::exit::Exit;
 use crate::ui::Ui;
@@ -71,6 +72,7 @@ pub(crate) fn obey(session: &Session<'_>, verb: &Verb) -> Result<Exit, Report> {
         Verb::Status(args) => status::status(session, args),
         Verb::Daemon(args) => daemon::daemon(session, args),
         Verb::Projects(args) => status::projects(session, args),
+        Verb::Bundle(Bundle::Create(args)) => bundle::create(session, args),
         Verb::Mirror(Mirror::Serve(args)) => mirror::serve(session, args),
         Verb::Completions(args) => completions::completions(session, args),
     }

@@ -51,7 +51,7 @@ fn of_source(error: &SourceError, again: &str, from: impl Fn(&str) -> String) ->
         SourceError::Absent { .. } => vec!["govern list --remote".to_owned()],
         SourceError::BadList { url, .. } => vec![shown(url), from(DEFAULT_DL_URL)],
         // The nearest were named already.
-        SourceError::NoVersion { .. } | SourceError::NoPlatform { .. } => Vec::new(),
+        SourceError::NoVersion { .. } | SourceError::NoPlatform { .. } | SourceError::NotStored { .. } => Vec::new(),
         SourceError::Unproven { .. } => vec![format!("{OWN_DATABASE} {again}")],
         SourceError::LogOutOfReach { .. } => vec![again.to_owned(), format!("{OWN_DATABASE} {again}")],
         SourceError::Log { source, .. } => match &**source {

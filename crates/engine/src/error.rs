@@ -170,6 +170,28 @@ pub enum Error {
         /// What is wrong with it.
         source: Box<StoreError>,
     },
+    /// A bundle or directory does not have what is to be installed from it.
+    #[error("{} holds no {} for {platform}", escaped(from), spec.as_ref().map_or_else(|| "Go".to_owned(), |spec| format!("Go {spec}")))]
+    NotInBundle {
+        /// What was asked for; nothing where everything was.
+        spec: Option<Spec>,
+        /// The bundle.
+        from: PathBuf,
+        /// This platform.
+        platform: Platform,
+        /// What it holds, for messages.
+        held: Vec<String>,
+        /// It has what was asked for, for other platforms.
+        is_for_others: bool,
+    },
+    /// An archive that should be given on cannot be proven.
+    #[error("nothing proves {}: {reason}", version.toolchain())]
+    NoProof {
+        /// The release.
+        version: Version,
+        /// Why.
+        reason: String,
+    },
     /// The settings leave nowhere to ask.
     #[error("there is no source to install from: GOPROXY is off and no download site is set")]
     NoSource,
@@ -208,7 +230,9 @@ impl Error {
             | Error::BelowFloor { .. }
             | Error::NotLinked { .. }
             | Error::NotInstalled { .. } => Code::NoVersion,
-            Error::NotForPlatform { .. } => Code::NoArtifact,
+            Error::NotForPlatform { .. } | Error::NotInBundle { is_for_others: true, .. } => Code::NoArtifact,
+            Error::NotInBundle { .. } => Code::NoVersion,
+            Error::NoProof { .. } => Code::Integrity,
             Error::UnsafePin { .. } => Code::Policy,
             Error::NoSource => Code::Policy,
             Error::Mismatch { .. } | Error::BadArchive { .. } => Code::Integrity,
@@ -289,6 +313,8 @@ impl Error {
             Error::OwnTree { version } => report.hint(format!("govern pin {version}")),
             Error::NoLogProof { reason, .. } => report.cause(reason),
             Error::NotInstalled { version } => report.hint(format!("govern install {version}")),
+            Error::NotInBundle { held, .. } if held.is_empty() => report.cause("nothing is in it"),
+            Error::NotInBundle { held, .. } => report.cause(format!("it holds {}", held.join(", "))),
             Error::BelowFloor { .. } => report.hint("govern list --remote"),
             _ => report,
         }

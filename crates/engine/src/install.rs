@@ -106,7 +106,7 @@ impl Engine {
         }
     }
 
-    async fn install_from(
+    pub(crate) async fn install_from(
         &self,
         sources: &Sources,
         source: &Source,
@@ -144,9 +144,10 @@ impl Engine {
                 return Err(Error::Mismatch { publisher, url: artifact.url, source });
             }
         };
+        let origin = sources.origin(&artifact);
         let from = match vendor {
-            Some(vendor) => format!("{vendor} {}", artifact.url),
-            None => artifact.url.clone(),
+            Some(vendor) => format!("{vendor} {origin}"),
+            None => origin,
         };
         let log_proof = match proof.log() {
             Some(_) => self.log_proof(sources, version, &proof.evidence().h1).await,
@@ -258,7 +259,7 @@ fn no_build(version: &Version, asked: &[Source], failures: Vec<Error>) -> Error 
 
 /// What a fresh SDK is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Aim {
+pub(crate) enum Aim {
     /// To be the first in its place.
     Install,
     /// To take the place of a damaged one.

@@ -3,6 +3,7 @@
 
 mod advice;
 mod archives;
+mod bundle;
 mod config;
 mod error;
 mod fresh;
@@ -33,6 +34,7 @@ use govern_core::vars::Vars;
 use govern_core::version::Version;
 use govern_store::{Lease, Removed, Store};
 
+pub use bundle::Bundled;
 pub use error::Error;
 pub use govern_index as index;
 pub use govern_sources::{Release, Releases};

@@ -91,7 +91,7 @@ fn looks(path: &Path) -> (u64, Option<SystemTime>) {
     fs::metadata(path).map_or((0, None), |meta| (meta.len(), meta.modified().ok()))
 }
 
-fn shelved(archive: Archive) -> Shelved {
+pub(crate) fn shelved(archive: Archive) -> Shelved {
     let Archive { version, platform, format, path, size, sha256, .. } = archive;
     Shelved { version, platform, format, path, size, sha256 }
 }

@@ -195,7 +195,7 @@ impl Engine {
 }
 
 /// Go's own settings count as in Go: the environment, then `go env -w`.
-fn source_settings(settings: &Settings, vars: &Vars, go_env: &GoEnv) -> sources::Settings {
+pub(crate) fn source_settings(settings: &Settings, vars: &Vars, go_env: &GoEnv) -> sources::Settings {
     let go = |key: &str| go_env.effective(vars, key).map(str::to_owned);
     // Lower case first, as curl and Go read them.
     let proxy = |lower: &str, upper: &str| vars.text(lower).or_else(|| vars.text(upper)).map(str::to_owned);
@@ -217,6 +217,7 @@ fn source_settings(settings: &Settings, vars: &Vars, go_env: &GoEnv) -> sources:
         home: home::user_home(vars),
         offline: settings.offline,
         log_required: settings.require_log,
+        stored: None,
     }
 }
 

@@ -16,12 +16,14 @@ use crate::sumdb::{ANSWER_LIMIT, Client, DiskKeep, KeyError, Remote, RemoteError
 /// A client of the checksum database.
 pub(crate) type LogClient = Client<Route, DiskKeep>;
 
-/// Reads GOSUMDB; `off` is `None`. The database's head and cache lie where `layout` says.
+/// Reads GOSUMDB; `off` is `None`. The database's head and cache lie where `layout` says. Where there are `stored` proofs,
+/// nobody else is asked, whatever URL GOSUMDB has.
 pub(crate) fn client(
     gosumdb: Option<&str>,
     http: &Arc<Http>,
     goproxy: &Arc<Goproxy>,
     layout: &Layout,
+    stored: Option<&Base>,
 ) -> Result<Option<LogClient>, Error> {
     let malformed = |reason: String| Error::Setting { variable: "GOSUMDB", reason };
     let setting = match gosumdb.filter(|text| !text.is_empty()) {
@@ -31,6 +33,8 @@ pub(crate) fn client(
     let Some(Setting { verifier, url }) = setting else { return Ok(None) };
     let own = Base::parse("GOSUMDB", &format!("https://{}", verifier.name()))?;
     let given = url.map(|url| Base::parse("GOSUMDB", &url)).transpose()?;
+    let stored = stored.map(|dir| dir.join(&format!("sumdb/{}", verifier.name())).into_base());
+    let given = stored.or(given);
     let route = Route {
         name: verifier.name().to_owned(),
         own,

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use govern_core::origin::escaped_text;
+use govern_core::origin::{escaped, escaped_text};
 use govern_core::platform::Platform;
 use govern_core::problem::Code;
 use govern_core::version::Version;
@@ -26,6 +26,12 @@ pub enum Error {
     /// Every source is switched off.
     #[error("there is no source to ask: GOVERN_DL_URL names none and GOPROXY is off")]
     NoSource,
+    /// A directory that should be a source has the shape of none.
+    #[error("{} holds no Go archives: neither index.json nor golang.org/toolchain/@v/list is in it", escaped(dir))]
+    NotStored {
+        /// The directory.
+        dir: PathBuf,
+    },
     /// The network is needed and may not be used.
     #[error("{url} is out of bounds: govern is offline")]
     Offline {
@@ -170,6 +176,7 @@ impl Error {
             Error::Log { source, .. } if matches!(**source, sumdb::Error::Io(_)) => Code::Failure,
             Error::Unproven { .. } | Error::Log { .. } | Error::TooLong { .. } => Code::Integrity,
             Error::Setting { .. }
+            | Error::NotStored { .. }
             | Error::Cancelled { .. }
             | Error::Busy { .. }
             | Error::File { .. }

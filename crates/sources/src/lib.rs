@@ -25,6 +25,7 @@ mod range;
 mod releases;
 mod settings;
 mod sources;
+mod stored;
 pub mod sumdb;
 mod transfer;
 
@@ -32,5 +33,5 @@ pub use download::{Download, Stopped};
 pub use error::{Cause, Error};
 pub use pace::Pace;
 pub use releases::{Freshness, Release, Releases, known_releases};
-pub use settings::{DEFAULT_DL_URL, Settings, Source};
-pub use sources::Sources;
+pub use settings::{DEFAULT_DL_URL, Settings, Source, Stored};
+pub use sources::{LogProof, Sources};

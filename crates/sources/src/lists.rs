@@ -102,6 +102,12 @@ impl Lists {
         lists
     }
 
+    /// The list of one source, as it is now.
+    pub(crate) async fn of(&self, source: &Source) -> Result<Vec<Release>, Error> {
+        let place = self.places.iter().find(|place| place.source == *source).ok_or(Error::NoSource)?;
+        Ok(self.ask(place, None, Freshness::Now).await?.releases.clone())
+    }
+
     /// The release in a source's list, if it is there for the platform. A remembered list that does not have it is fetched
     /// anew first.
     pub(crate) async fn published(

@@ -274,6 +274,12 @@ fn archive_of(name: &str) -> Option<(Version, Platform)> {
     (platform.archive(&version) == name).then_some((version, platform))
 }
 
+/// The JSON of a download page that has these archives and no others.
+#[must_use]
+pub fn page_list(at_hand: &[Shelved]) -> Vec<u8> {
+    serde_json::to_vec_pretty(&listed(&[], at_hand, false)).expect("a list of texts and numbers")
+}
+
 /// The JSON of the page: what upstream's page has digests of, and what lies here.
 fn listed(releases: &[Release], at_hand: &[Shelved], is_short: bool) -> Value {
     let mut all: Vec<(Version, Platform, u64, Sha256)> = Vec::new();

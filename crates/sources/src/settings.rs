@@ -46,6 +46,20 @@ pub struct Settings {
     pub offline: bool,
     /// Whether a record of the checksum database is a must.
     pub log_required: LogRequired,
+    /// A directory that is the only source, whatever else is set.
+    pub stored: Option<Stored>,
+}
+
+/// A directory of archives and their proofs: an unpacked bundle, a directory of the go.dev shape or of a module proxy's.
+/// Without a proof of the checksum database nothing of it is believed, unless the user waives the database.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// The directory.
+    pub dir: PathBuf,
+    /// What messages and records call it.
+    pub name: String,
+    /// A directory for lists and downloads, which nobody needs afterwards.
+    pub scratch: PathBuf,
 }
 
 /// The download page of the Go project.
@@ -71,6 +85,7 @@ impl Default for Settings {
             home: None,
             offline: false,
             log_required: LogRequired::No,
+            stored: None,
         }
     }
 }
@@ -116,6 +131,13 @@ impl Source {
     #[must_use]
     pub fn is_goproxy(&self) -> bool {
         self.place == Place::Modules
+    }
+}
+
+impl Source {
+    /// The name of this source in a directory that is called `name`. Two sources never have one name.
+    pub(crate) fn of_stored(&self, name: &str) -> String {
+        if self.is_goproxy() { format!("{name} (module zips)") } else { name.to_owned() }
     }
 }
 

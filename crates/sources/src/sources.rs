@@ -25,13 +25,26 @@ use crate::lists::{Lists, Remembered};
 use crate::local;
 use crate::pace::Pace;
 use crate::part;
-use crate::releases::{Freshness, Releases};
+use crate::releases::{Freshness, Release, Releases};
 use crate::settings::{Place, Settings, Source};
+use crate::stored::Shapes;
 use crate::sumdb;
 use crate::transfer::{self, Order};
 
 /// The first family whose tarballs hold exactly the files that the checksum database has hashes of.
 const FIRST_LOGGED: (u32, u32) = (1, 21);
+
+/// Why an archive of a directory is refused that has no stored proof.
+const UNSTORED: &str = "no proof of the checksum database is stored beside it";
+
+/// What proves a release to those who cannot ask the checksum database.
+#[derive(Clone, Debug)]
+pub struct LogProof {
+    /// The record.
+    pub record: LogRecord,
+    /// The database's answer and the tiles of its tree, each under its path at the database.
+    pub files: Vec<(String, Vec<u8>)>,
+}
 
 /// All sources of one installation.
 pub struct Sources {
@@ -46,6 +59,8 @@ pub struct Sources {
     vendors: Vec<Source>,
     lists: Lists,
     downloads: PathBuf,
+    /// What the one directory is called that is the only source.
+    stored: Option<String>,
 }
 
 impl Sources {
@@ -61,7 +76,17 @@ impl Sources {
     ///
     /// # Errors
     /// When a setting means nothing.
-    pub fn with_pace(settings: Settings, layout: &Layout, pace: Pace) -> Result<Sources, Error> {
+    pub fn with_pace(mut settings: Settings, layout: &Layout, pace: Pace) -> Result<Sources, Error> {
+        let stored = settings.stored.take();
+        let shapes = stored.as_ref().map(|stored| Shapes::of(&stored.dir)).transpose()?;
+        if let Some(Shapes { url, page, is_proxy, .. }) = &shapes {
+            settings.offline = true;
+            settings.dl_urls = page.iter().cloned().collect();
+            settings.goproxy = Some(if *is_proxy { url.clone() } else { "off".to_owned() });
+            // They would send the module past the directory; what GOPRIVATE says of the log stays.
+            settings.gonosumdb = settings.gonosumdb.filter(|globs| !globs.is_empty()).or(settings.goprivate.take());
+            settings.gonoproxy = None;
+        }
         let private = settings.goprivate.as_deref();
         let goproxy = Goproxy::parse(
             settings.goproxy.as_deref(),
@@ -82,6 +107,9 @@ impl Sources {
             Ok(Source { place: Place::Vendor(vendor.name().to_owned(), base), name })
         };
         let vendors: Vec<Source> = settings.vendors.iter().map(vendor).collect::<Result<_, Error>>()?;
+        if let Some(stored) = &stored {
+            sources.iter_mut().for_each(|source| source.name = source.of_stored(&stored.name));
+        }
         let egress = Egress::parse(
             settings.https_proxy.as_deref(),
             settings.http_proxy.as_deref(),
@@ -97,18 +125,25 @@ impl Sources {
         }));
         let goproxy = Arc::new(goproxy);
         let no_log_for = settings.gonosumdb.as_deref().filter(|globs| !globs.is_empty()).or(private);
+        let base = shapes.as_ref().map(|shapes| &shapes.base);
+        let log = checklog::client(settings.gosumdb.as_deref(), &http, &goproxy, layout, base)?;
+        let log_unwanted = no_log_for.is_some_and(|globs| matches_module(globs, MODULE));
+        // A directory's own list proves nothing: who could change an archive in it could change the list.
+        let is_strict = stored.is_some() && log.is_some() && !log_unwanted;
+        let scratch = stored.as_ref().map(|stored| &stored.scratch);
         Ok(Sources {
-            log: checklog::client(settings.gosumdb.as_deref(), &http, &goproxy, layout)?,
-            log_unwanted: no_log_for.is_some_and(|globs| matches_module(globs, MODULE)),
-            log_required: settings.log_required,
+            log,
+            log_unwanted,
+            log_required: if is_strict { LogRequired::Yes } else { settings.log_required },
             lists: Lists {
                 http: Arc::clone(&http),
                 goproxy: Arc::clone(&goproxy),
-                dir: layout.release_cache(),
+                dir: scratch.map_or_else(|| layout.release_cache(), |scratch| scratch.join("lists")),
                 places: sources.iter().cloned().map(Remembered::new).collect(),
                 vendors: vendors.iter().cloned().map(Remembered::new).collect(),
             },
-            downloads: layout.downloads(),
+            downloads: scratch.map_or_else(|| layout.downloads(), |scratch| scratch.join("downloads")),
+            stored: stored.map(|stored| stored.name),
             sources,
             vendors,
             http,
@@ -187,6 +222,48 @@ impl Sources {
         }
     }
 
+    /// What one source lists, as far as it lists anything.
+    pub async fn listed(&self, source: &Source) -> Vec<Release> {
+        self.lists.of(source).await.unwrap_or_default()
+    }
+
+    /// The record that the checksum database has of a release, and the files that prove it to those who cannot ask. `None`
+    /// when the user waives the database, or it has no such record.
+    ///
+    /// # Errors
+    /// When the database does not answer, or cannot be believed.
+    pub async fn log_files(&self, version: &Version, platform: &Platform) -> Result<Option<LogProof>, Error> {
+        let Some(client) = self.log.as_ref().filter(|_| !self.log_unwanted) else { return Ok(None) };
+        match client.proof(MODULE, &platform.module_version(version)).await {
+            Ok((record, files)) => Ok(Some(LogProof { record, files })),
+            Err(sumdb::Error::NotFound { .. }) => Ok(None),
+            Err(error @ sumdb::Error::OutOfReach { .. }) => {
+                let source_name = "any source".to_owned();
+                Err(Error::LogOutOfReach { version: version.clone(), source_name, source: Box::new(error) })
+            }
+            Err(error) => Err(Error::Log { version: version.clone(), source: Box::new(error) }),
+        }
+    }
+
+    /// Where an archive came from, as records say it.
+    #[must_use]
+    pub fn origin(&self, artifact: &Artifact) -> String {
+        self.stored.clone().unwrap_or_else(|| artifact.url.clone())
+    }
+
+    async fn lookup(
+        &self,
+        client: &LogClient,
+        version: &Version,
+        platform: &Platform,
+    ) -> Result<LogRecord, sumdb::Error> {
+        let module_version = platform.module_version(version);
+        match self.stored {
+            None => client.lookup(MODULE, &module_version).await,
+            Some(_) => client.lookup_stored(MODULE, &module_version).await,
+        }
+    }
+
     /// Deletes what was downloaded of an artifact, finished or not.
     pub fn discard(&self, artifact: &Artifact) {
         part::remove(&self.downloads, &file_name(artifact));
@@ -242,9 +319,10 @@ impl Sources {
             _ if is_before_log(version) => Log::Silent,
             None => Log::OutOfReach("GOSUMDB=off".to_owned()),
             Some(_) if self.log_unwanted => Log::OutOfReach(format!("GONOSUMDB covers {MODULE}")),
-            Some(client) => match client.lookup(MODULE, &platform.module_version(version)).await {
+            Some(client) => match self.lookup(client, version, platform).await {
                 Ok(record) => Log::Record(record),
                 Err(sumdb::Error::NotFound { .. }) => Log::Silent,
+                Err(error) if self.stored.is_some() && error.is_missing() => return Err(unproven(UNSTORED)),
                 Err(error @ sumdb::Error::OutOfReach { .. }) if sha256.is_none() || self.needs_log() => {
                     return Err(log_out_of_reach(source, version, error));
                 }
@@ -301,8 +379,9 @@ impl Sources {
                 return Err(unproven(format!("{reason}, and a module proxy has no other proof")));
             }
         };
-        match client.lookup(MODULE, &platform.module_version(version)).await {
+        match self.lookup(client, version, platform).await {
             Ok(record) => Ok(whole(Expected { sha256: None, log: Log::Record(record) }, None)),
+            Err(error) if self.stored.is_some() && error.is_missing() => Err(unproven(UNSTORED.to_owned())),
             Err(sumdb::Error::NotFound { .. }) => {
                 self.lists.published(source, version, platform).await?;
                 Err(unproven("the checksum database has no record of it".to_owned()))

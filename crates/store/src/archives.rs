@@ -143,7 +143,7 @@ fn read(dir: &Path, name: &str) -> Option<Archive> {
     })
 }
 
-fn digest(path: &Path) -> io::Result<(u64, Sha256)> {
+pub(crate) fn digest(path: &Path) -> io::Result<(u64, Sha256)> {
     let mut file = File::open(path)?;
     let (mut hash, mut size, mut buffer) = (sha2::Sha256::new(), 0, vec![0; BUFFER]);
     loop {

@@ -9,6 +9,7 @@
 //! wants (`core`, `engine`).
 
 mod archives;
+mod bundle;
 mod disk;
 mod error;
 mod examine;
@@ -37,6 +38,7 @@ use govern_core::sdk::Sdk;
 use govern_core::version::Version;
 
 pub use crate::archives::Archive;
+pub use crate::bundle::{Content, unpack_bundle, write_bundle};
 pub use crate::error::Error;
 use crate::error::at;
 pub use crate::examine::examine;

@@ -72,6 +72,9 @@ pub enum Refusal {
     /// `go.mod` in a module zip, or `_go.mod` in a tarball: after renaming, two files would be one.
     #[error("a file `{0}` may not be in this kind of archive")]
     ModuleFile(&'static str),
+    /// It is no bundle, or its manifest and its members differ.
+    #[error("no plain bundle: {0}")]
+    Bundle(&'static str),
     /// What it holds is not the SDK that was asked for.
     #[error("it is not a Go SDK for {platform}: {what}")]
     NotAnSdk {

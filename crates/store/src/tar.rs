@@ -104,7 +104,7 @@ fn unpack_entry(
 }
 
 /// What follows the entries: one block of zeros was read by the crate, or the stream has ended.
-fn end(rest: &mut dyn Read, ended: &Cell<bool>) -> Result<(), Fault> {
+pub(crate) fn end(rest: &mut dyn Read, ended: &Cell<bool>) -> Result<(), Fault> {
     let mut block = [0; BLOCK];
     if ended.get() || fill(rest, &mut block)? < BLOCK {
         return Err(Fault::archive(Refusal::Truncated));
@@ -127,7 +127,7 @@ fn end(rest: &mut dyn Read, ended: &Cell<bool>) -> Result<(), Fault> {
 }
 
 /// Refuses a header whose fields are not all plain: others may read them otherwise than the crate does.
-fn judge(header: &Header) -> Result<(), Refusal> {
+pub(crate) fn judge(header: &Header) -> Result<(), Refusal> {
     let old = header.as_old();
     let ended = "bytes follow the end of a name";
     if !is_text(&old.name) || header.as_ustar().is_some_and(|ustar| !is_text(&ustar.prefix)) {

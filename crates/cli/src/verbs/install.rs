@@ -1,7 +1,7 @@
 //! `install` and `uninstall`.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use govern_api::body::{JobEvent, NewJob, OsText, SCHEMA, Sdk};
@@ -31,15 +31,11 @@ pub(crate) struct Installed {
 }
 
 pub(crate) fn install(session: &Session<'_>, args: &Install) -> Result<Exit, Report> {
-    // A linked name has nothing to be installed: it is there, or its user has to link it.
-    let (names, specs): (Vec<&Spec>, Vec<&Spec>) = args.specs.iter().partition(|spec| matches!(spec, Spec::Linked(_)));
-    let wishes: Vec<NewJob> = match args.specs.as_slice() {
-        [] => wanted_here(session)?.into_iter().collect(),
-        _ => specs.iter().map(|spec| typed(session, spec)).collect(),
-    };
     let since = Instant::now();
-    let mut results: Vec<Result<Installed, Report>> = names.iter().map(|name| ensure(session, name)).collect();
-    results.extend(all(session, &wishes)?);
+    let results = match &args.from {
+        Some(from) => stored(session, from, &args.specs)?.into_iter().map(Ok).collect(),
+        None => wished(session, &args.specs)?,
+    };
     let installed: Vec<&Installed> = results.iter().flatten().collect();
     for there in installed.iter().filter(|installed| installed.already) {
         match LinkName::parse(&there.version) {
@@ -156,13 +152,39 @@ fn all(session: &Session<'_>, wishes: &[NewJob]) -> Result<Vec<Result<Installed,
     };
     let results = session.ask.install(wishes, &seen);
     bars.iter().for_each(crate::progress::Bar::clear);
-    let read = |last: JobEvent| match last {
+    Ok(results?.into_iter().map(|result| result.and_then(read)).collect())
+}
+
+/// Installs what was typed; nothing typed: what this directory wants.
+fn wished(session: &Session<'_>, typed_specs: &[Spec]) -> Result<Vec<Result<Installed, Report>>, Report> {
+    // A linked name has nothing to be installed: it is there, or its user has to link it.
+    let (names, specs): (Vec<&Spec>, Vec<&Spec>) = typed_specs.iter().partition(|spec| matches!(spec, Spec::Linked(_)));
+    let wishes: Vec<NewJob> = match typed_specs {
+        [] => wanted_here(session)?.into_iter().collect(),
+        _ => specs.iter().map(|spec| typed(session, spec)).collect(),
+    };
+    let mut results: Vec<Result<Installed, Report>> = names.iter().map(|name| ensure(session, name)).collect();
+    results.extend(all(session, &wishes)?);
+    Ok(results)
+}
+
+/// Installs from a bundle or a directory.
+fn stored(session: &Session<'_>, from: &Path, specs: &[Spec]) -> Result<Vec<Installed>, Report> {
+    let bar = Progress::new(session.ui).bar("bundle");
+    let moving = bar.clone();
+    let results = session.ask.install_stored(from, specs, move |event| moving.event(event));
+    bar.clear();
+    results?.into_iter().map(read).collect()
+}
+
+/// How an install ended that ended well.
+fn read(last: JobEvent) -> Result<Installed, Report> {
+    match last {
         JobEvent::Done { version, goroot: Some(goroot), already, .. } => {
             Ok(Installed { version, goroot: goroot.into_path(), already })
         }
         other => Err(Report::new(Code::Daemon, format!("the daemon's answer cannot be understood: {other:?}"))),
-    };
-    Ok(results?.into_iter().map(|result| result.and_then(read)).collect())
+    }
 }
 
 pub(crate) fn uninstall(session: &Session<'_>, args: &Uninstall) -> Result<Exit, Report> {

@@ -125,6 +125,64 @@ impl<R: Remote, K: Keep> Client<R, K> {
         self.blocking(move |keep| recheck_proven(&verifier, keep, &module, &version)).await
     }
 
+    /// The proven record of a module, from a remote that holds stored proofs and nothing else.
+    ///
+    /// Such a remote need not have the tiles that compare its head with the kept one. Where they are missing, the proof
+    /// stands alone against its own signed head, and the kept head stays where it is.
+    ///
+    /// # Errors
+    /// As [`Client::lookup`].
+    pub async fn lookup_stored(&self, module: &str, version: &str) -> Result<LogRecord, Error> {
+        match self.lookup(module, version).await {
+            Err(Error::OutOfReach { .. }) => {}
+            decided => return decided,
+        }
+        let path = lookup_path(module, version)?;
+        let out_of_reach = |error: RemoteError| Error::OutOfReach { database: self.name(), reason: error.to_string() };
+        let answer = self.remote.get(&format!("/{path}")).await.map_err(out_of_reach)?;
+        let claim = match Claim::new(&self.verifier, tile::HEIGHT, None, &answer, Wanted { module, version }) {
+            Ok(claim) => claim,
+            Err(refusal) => return Err(self.refuse(refusal, None).await),
+        };
+        let Verdict { record, proof, .. } = self.judge(&claim).await?;
+        self.cache(vec![(path, proof)]).await;
+        Ok(record)
+    }
+
+    /// The proven record of a module, and the files that prove it again to others, alone: the answer and its tiles, each
+    /// under its path.
+    ///
+    /// # Errors
+    /// As [`Client::lookup`].
+    pub async fn proof(&self, module: &str, version: &str) -> Result<(LogRecord, Vec<(String, Vec<u8>)>), Error> {
+        self.lookup(module, version).await?;
+        let path = lookup_path(module, version)?;
+        let kept = path.clone();
+        let answer = self.blocking(move |keep| keep.cached(&kept)).await.ok_or_else(|| {
+            let (database, module, version) = (self.name(), module.to_owned(), version.to_owned());
+            Error::NotKept { database, module, version, reason: "it could not be cached".to_owned() }
+        })?;
+        let claim = match Claim::new(&self.verifier, tile::HEIGHT, None, &answer, Wanted { module, version }) {
+            Ok(claim) => claim,
+            Err(refusal) => return Err(self.refuse(refusal, None).await),
+        };
+        self.judge(&claim).await?;
+        let mut files = Vec::new();
+        for tile in claim.tiles().iter().copied() {
+            let kept = self.blocking(move |keep| kept_tile(keep, tile)).await;
+            files.push((tile.to_string(), self.tile(tile, kept).await?));
+        }
+        // What is given on is what is judged, whatever became of the cache meanwhile.
+        let data: Vec<&[u8]> = files.iter().map(|(_, data)| data.as_slice()).collect();
+        let record = match claim.judge(&data) {
+            Ok(verdict) => verdict.record,
+            Err(refusal) => return Err(self.refuse(refusal, Some(&claim)).await),
+        };
+        drop(data);
+        files.insert(0, (path, answer.clone()));
+        Ok((record, files))
+    }
+
     /// Proves an answer against the latest head, moves that head when the answer's is newer, and keeps the proof.
     async fn prove(&self, path: &str, answer: &[u8], wanted: Wanted<'_>) -> Result<Proven, Error> {
         loop {

@@ -66,6 +66,13 @@ pub enum Error {
     Io(#[from] KeepError),
 }
 
+impl Error {
+    /// True when the database has nothing to say, rather than something that cannot be believed.
+    pub(crate) fn is_missing(&self) -> bool {
+        matches!(self, Error::NotFound { .. } | Error::OutOfReach { .. })
+    }
+}
+
 /// Why bytes were not believed.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {

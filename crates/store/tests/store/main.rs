@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a step that fails is a test that fails")]
 
 mod archives;
+mod bundle;
 mod hostile;
 mod hostile_tar;
 mod hostile_zip;
