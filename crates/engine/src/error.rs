@@ -261,7 +261,7 @@ impl Error {
         let report = Report::of(self.code(), self);
         match self {
             Error::Refused(refusal) => match refusal.origin() {
-                Some(origin) => report.wanted_by(origin).hint("govern pin 1.22"),
+                Some(origin) => report.wanted_by(origin).hint("govern pin latest"),
                 None => report.hint("govern explain"),
             },
             Error::NoSuchRelease { nearest, .. }
