@@ -58,9 +58,16 @@ struct Inner {
     platform: Platform,
     store: Store,
     config: Cached<Config>,
-    installed: Cached<Vec<Version>>,
+    installed: Cached<Installation>,
     memo: Memo,
     links: Cached<Vec<(LinkName, PathBuf)>>,
+}
+
+/// The SDKs that were found, and what is named like one and was none.
+#[derive(Debug)]
+struct Installation {
+    sdks: Vec<Version>,
+    incomplete: Vec<Version>,
 }
 
 /// A decision and the directories that it was made of.
@@ -139,7 +146,7 @@ impl Engine {
         if !links.is_empty() {
             Arc::make_mut(&mut around).links = links;
         }
-        let decision = decide::decide(question, &around, &self.installed()?, &settings)?;
+        let decision = decide::decide(question, &around, &self.installed()?.sdks, &settings)?;
         let with_pins = around.levels.iter().filter(|l| !(l.go_version.is_empty() && l.tool_versions.is_empty()));
         let mut pin_dirs: Vec<PathBuf> = with_pins.map(|level| level.dir.clone()).collect();
         pin_dirs.extend(around.module_file.as_ref().and_then(|file| file.path.parent()).map(Path::to_owned));
@@ -160,8 +167,14 @@ impl Engine {
         };
         let has_launcher = |name: &str| launchers.join(name).exists();
         let settings = self.settings(&question.vars)?;
-        let next = decide::next(question, &around, &self.installed()?, &settings, &decided.decision, has_launcher);
+        let next = decide::next(question, &around, &self.installed()?.sdks, &settings, &decided.decision, has_launcher);
         Ok((decided, next))
+    }
+
+    /// How many decisions needed no pin file to be read again.
+    #[must_use]
+    pub fn remembered(&self) -> u64 {
+        self.inner.memo.hits()
     }
 
     /// The root of a release, installed or not.
@@ -289,11 +302,11 @@ impl Engine {
     }
 
     fn config(&self) -> Result<Arc<Config>, Error> {
-        self.inner.config.value(SystemTime::now(), || Config::read(self.layout()))
+        self.inner.config.value(SystemTime::now(), |_| true, || Config::read(self.layout()))
     }
 
     fn linked(&self) -> Result<Arc<Vec<(LinkName, PathBuf)>>, Error> {
-        self.inner.links.value(SystemTime::now(), || links::read(self.layout()))
+        self.inner.links.value(SystemTime::now(), |_| true, || links::read(self.layout()))
     }
 
     /// The trees that a question names. No other one is looked at.
@@ -309,9 +322,18 @@ impl Engine {
         Ok(named.map(|(name, goroot)| links::look_at(self.layout(), name.clone(), goroot.clone())).collect())
     }
 
-    fn installed(&self) -> Result<Arc<Vec<Version>>, Error> {
-        let read = || Ok(self.inner.store.sdks()?.into_iter().map(|sdk| sdk.version).collect());
-        self.inner.installed.value(SystemTime::now(), read)
+    fn installed(&self) -> Result<Arc<Installation>, Error> {
+        let store = &self.inner.store;
+        // What goes on below an SDK leaves no mark on the directory of all of them.
+        let holds = |kept: &Installation| {
+            kept.sdks.iter().all(|version| store.has_go(version))
+                && kept.incomplete.iter().all(|version| store.sdk(version).is_none())
+        };
+        let read = || {
+            let (sdks, incomplete) = store.named()?.into_iter().partition(|version| store.sdk(version).is_some());
+            Ok(Installation { sdks, incomplete })
+        };
+        self.inner.installed.value(SystemTime::now(), holds, read)
     }
 }
 
