@@ -242,9 +242,8 @@ fn no_build(version: &Version, asked: &[Source], failures: Vec<Error>) -> Error 
         _ => None,
     });
     let refused = failures.iter().position(|failure| failure.code() == Code::Integrity);
-    let is_silent = |failure: &Error| {
-        !matches!(failure, Error::Source(SourceError::NoVersion { .. } | SourceError::Absent { .. }))
-    };
+    let is_silent =
+        |failure: &Error| !matches!(failure, Error::Source(SourceError::NoVersion { .. } | SourceError::Absent { .. }));
     let telling = refused.or_else(|| failures.iter().position(is_silent));
     match telling.and_then(|at| failures.into_iter().nth(at)) {
         Some(failure) => failure,
