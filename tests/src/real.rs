@@ -52,6 +52,7 @@ pub fn install(home: &mut TestHome, versions: &[&str]) -> Source {
 
 /// A variable of the environment that the tests run in; empty when it is not set, which counts as not set.
 #[expect(clippy::disallowed_methods, reason = "the way out of this machine is what such a test needs")]
-fn of_this_machine(name: &str) -> String {
+#[must_use]
+pub fn of_this_machine(name: &str) -> String {
     std::env::var(name).unwrap_or_default()
 }

@@ -108,7 +108,7 @@ impl World {
     pub fn goproxy(&self) -> String {
         let ours = format!("file://{}", self.home.path().join("proxy").display());
         if self.has_proxy() {
-            let machines = of_this_machine("GOPROXY");
+            let machines = real::of_this_machine("GOPROXY");
             let machines = if machines.is_empty() { "https://proxy.golang.org" } else { &machines };
             return format!("{ours},{machines}");
         }
@@ -130,10 +130,4 @@ impl Default for World {
 
 fn write(path: &Path, text: &str) {
     fs::write(path, text).expect("a new file");
-}
-
-/// A variable of the environment that the tests run in; empty when it is not set, which counts as not set.
-#[expect(clippy::disallowed_methods, reason = "the way out of this machine is what the test is about")]
-fn of_this_machine(name: &str) -> String {
-    std::env::var(name).unwrap_or_default()
 }

@@ -90,7 +90,7 @@ fn a_plus_word_chooses_for_one_command_and_is_not_passed_on() {
     for word in ["+nonsense!", "+"] {
         let bad = world.go("p", &[word, "version"]);
         assert_eq!((bad.status, bad.stdout.as_str()), (125, ""), "{bad}");
-        let told = format!("\n  wanted by `{word}` on the command line\nhint: go +1.22 version\n");
+        let told = format!("\n  wanted by `{word}` on the command line\nhint: go +latest version\n");
         assert!(bad.stderr.ends_with(&told), "{bad}");
     }
 }

@@ -1,12 +1,14 @@
 //! The whole road with real Go SDKs: installed from whoever answers, chosen by directory, built with. Run by
 //! `.ci/real-sdks`, which fails and never skips; kept out of `cargo test` because it downloads 240 MB.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic, and this one says what it ran on")]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use govern_tests::home::TestHome;
+use govern_tests::real::of_this_machine;
 use govern_tests::world::{SAYS_ITS_GO, World};
 
 #[test]

@@ -13,7 +13,7 @@ pub struct Advisory {
     pub id: &'static str,
     /// What a checkout can do.
     pub what: &'static str,
-    /// The nearest release without it.
+    /// The nearest release without any of these holes.
     pub fixed: Version,
 }
 
@@ -32,7 +32,8 @@ pub fn advisory(version: &Version) -> Option<Advisory> {
         return None;
     }
     if minor == 21 && version.patch() == Some(0) {
-        let fixed = Version::parse("1.21.1").ok()?;
+        // 1.21.1 has no longer this hole, and still the one of all that are older than the table.
+        let fixed = Version::parse("1.23.11").ok()?;
         return Some(Advisory { id: "CVE-2023-39320", what: "a toolchain line runs a program of the checkout", fixed });
     }
     // Families below the oldest entry never got the fix: the oldest fixed release is the nearest.
@@ -55,7 +56,8 @@ mod tests {
             let found = advisory(&Version::parse(text).unwrap());
             assert_eq!(found.as_ref().map(|a| (a.id, a.fixed.as_str())), expect, "{text}");
         };
-        check("1.21.0", Some(("CVE-2023-39320", "1.21.1")));
+        check("1.21.0", Some(("CVE-2023-39320", "1.23.11")));
+        check("1.21rc2", Some(("CVE-2025-4674", "1.23.11")));
         check("1.21.1", Some(("CVE-2025-4674", "1.23.11")));
         check("1.4", Some(("CVE-2025-4674", "1.23.11")));
         check("1.9.2rc2", Some(("CVE-2025-4674", "1.23.11")));
@@ -66,10 +68,21 @@ mod tests {
         check("1.24.4", Some(("CVE-2025-4674", "1.24.5")));
         check("1.24.4-bigcorp", Some(("CVE-2025-4674", "1.24.5")));
         check("1.24.5", None);
+        check("1.25rc1", Some(("CVE-2025-68119", "1.25.6")));
         check("1.25.0", Some(("CVE-2025-68119", "1.25.6")));
         check("1.25.5", Some(("CVE-2025-68119", "1.25.6")));
         check("1.25.6", None);
         check("1.26.0", None);
         check("1.28rc1", None);
+    }
+
+    #[test]
+    fn what_is_advised_is_safe() {
+        for minor in 0..40 {
+            for version in (0..15).map(|patch| format!("1.{minor}.{patch}")).chain([format!("1.{minor}rc1")]) {
+                let found = advisory(&Version::parse(&version).unwrap());
+                assert!(found.is_none_or(|found| advisory(&found.fixed).is_none()), "{version}");
+            }
+        }
     }
 }

@@ -55,6 +55,18 @@ pub(crate) struct Setup {
     pub(crate) inherited: Inherited,
     /// How long running jobs are waited for at the end.
     pub(crate) drain: Duration,
+    /// Whether pins are watched.
+    pub(crate) hints: Hints,
+}
+
+/// Whether changes of pins are watched for. The answers are the same without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hints {
+    /// What is newly wished for is on its way before the next `go`.
+    Watch,
+    /// For tests: nothing is noticed before somebody asks.
+    #[cfg(test)]
+    Never,
 }
 
 /// A running daemon.
@@ -78,7 +90,7 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Starts a daemon, within a runtime. `None` when there is one for this installation already.
     pub(crate) fn start(setup: Setup) -> anyhow::Result<Option<Daemon>> {
-        let Setup { layout, platform, vars, inherited, drain } = setup;
+        let Setup { layout, platform, vars, inherited, drain, hints } = setup;
         let engine = Engine::open(layout.clone(), platform)?;
         let Some(claim) = Claim::stake(&layout.daemon_lock())? else { return Ok(None) };
         engine.start()?;
@@ -88,7 +100,11 @@ impl Daemon {
         let jobs = Jobs::new(cut.clone());
         let changes = Changes { engine: engine.clone(), jobs, index: index.clone(), vars: vars.clone() };
         let foreseeing = changes.clone();
-        let watcher = Watcher::start(Box::new(move |answered| foreseeing.foresee(answered)))?;
+        let watcher = match hints {
+            Hints::Watch => Watcher::start(Box::new(move |answered| foreseeing.foresee(answered)))?,
+            #[cfg(test)]
+            Hints::Never => Watcher::blind(),
+        };
 
         // Only now: whoever can ask gets an answer.
         let manager = [&inherited.shim, &inherited.api].into_iter().flatten().find_map(os::address);
@@ -109,6 +125,7 @@ impl Daemon {
         tracing::info!(shim = ?shim.path(), api = ?api.path(), index = context.index.state(), "ready");
         Ok(Some(Daemon { context, cut, claim, runtime, shim, api, api_listener, api_task, prover, drain }))
     }
+
     /// Cancelled, it makes the daemon drain and end.
     pub(crate) fn stop(&self) -> CancellationToken {
         self.context.stop.clone()
@@ -117,6 +134,12 @@ impl Daemon {
     /// Cancelled, it makes the daemon end without waiting for jobs.
     pub(crate) fn cut(&self) -> CancellationToken {
         self.cut.clone()
+    }
+
+    /// What decides.
+    #[cfg(test)]
+    pub(crate) fn engine(&self) -> Engine {
+        self.context.changes.engine.clone()
     }
 
     /// Runs until it is to stop, drains, and ends.

@@ -43,7 +43,7 @@ use sd_notify::NotifyState;
 use tokio::runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::daemon::{DRAIN, Daemon, Setup};
+use crate::daemon::{DRAIN, Daemon, Hints, Setup};
 use crate::os::Inherited;
 
 const USAGE: &str = "\
@@ -144,7 +144,7 @@ fn serve(env: Env, home: Option<PathBuf>) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let setup = Setup { layout, platform, vars: env.vars, inherited: env.inherited, drain: DRAIN };
+    let setup = Setup { layout, platform, vars: env.vars, inherited: env.inherited, drain: DRAIN, hints: Hints::Watch };
     let result = runtime.block_on(live(setup));
     runtime.shutdown_timeout(LAST);
     result

@@ -2,6 +2,7 @@
 //! Fake SDKs, no network. What one part does alone is tested beside it.
 
 mod end;
+mod fresh;
 mod requests;
 mod shims;
 
@@ -21,7 +22,7 @@ use tokio::task::{self, JoinHandle};
 use tokio::time;
 use tokio_util::sync::CancellationToken;
 
-use crate::daemon::{Daemon, Setup};
+use crate::daemon::{Daemon, Hints, Setup};
 use crate::os::{self, Inherited};
 
 /// Whatever is waited for must come within this.
@@ -79,6 +80,7 @@ impl Home {
             vars: self.vars(),
             inherited: Inherited::default(),
             drain: LONG,
+            hints: Hints::Watch,
         }
     }
 

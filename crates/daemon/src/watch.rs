@@ -63,6 +63,13 @@ impl Watcher {
         Ok(Watcher { sender, directories, thread: Arc::new(Mutex::new(Some(thread))) })
     }
 
+    /// Watches nothing, whatever is asked for.
+    #[cfg(test)]
+    pub(crate) fn blind() -> Watcher {
+        let (sender, _) = mpsc::sync_channel(0);
+        Watcher { sender, directories: Arc::default(), thread: Arc::default() }
+    }
+
     /// Watches the directories that an answer was made of. Wakes the thread for new ones only.
     pub(crate) fn answered(&self, answered: Arc<Answered>) {
         if lock(&self.directories).refresh(&answered) {

@@ -286,9 +286,9 @@ impl Error {
         match self {
             Error::Refused(refusal) => match refusal.origin() {
                 Some(origin) => report.wanted_by(origin).hint(match origin {
-                    Origin::Flag(_) => "go +1.22 version",
+                    Origin::Flag(_) => "go +latest version",
                     Origin::Variable("GOVERN_GO_VERSION") => "unset GOVERN_GO_VERSION",
-                    _ => "govern pin 1.22",
+                    _ => "govern pin latest",
                 }),
                 None => report.hint("govern explain"),
             },

@@ -1,4 +1,5 @@
-//! Keeps what was read from disk for as long as the disk says that nothing changed.
+//! Keeps what was read from disk for as long as the disk says that nothing changed. Where stamps may lag behind the
+//! truth (other machines' file systems, FUSE), nothing is kept.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -78,19 +79,51 @@ impl<T> Cached<T> {
         Cached { paths, state: Mutex::new(None) }
     }
 
-    /// The value, read again if any path may have changed since.
-    pub(crate) fn value<E>(&self, now: SystemTime, read: impl FnOnce() -> Result<T, E>) -> Result<Arc<T>, E> {
+    /// The value, read again if any path may have changed since, or the value says that it no longer holds.
+    pub(crate) fn value<E>(
+        &self,
+        now: SystemTime,
+        holds: impl FnOnce(&T) -> bool,
+        read: impl FnOnce() -> Result<T, E>,
+    ) -> Result<Arc<T>, E> {
         // Stamps are taken before reading: a change in between is seen next time.
         let stamps: Vec<Option<Stamp>> = self.paths.iter().map(|path| Stamp::of(path)).collect();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = state.as_ref().filter(|kept| kept.stamps == stamps) {
+        if let Some(kept) = state.as_ref().filter(|kept| kept.stamps == stamps && holds(&kept.value)) {
             return Ok(Arc::clone(&kept.value));
         }
         let value = Arc::new(read()?);
-        let settled = stamps.iter().flatten().all(|stamp| stamp.is_settled(now));
+        let mut there = self.paths.iter().zip(&stamps).filter_map(|(path, stamp)| Some((path, stamp.as_ref()?)));
+        let settled = there.all(|(path, stamp)| stamp.is_settled_locally(now) && is_local(path));
         *state = settled.then(|| Kept { stamps, value: Arc::clone(&value) });
         Ok(value)
     }
+}
+
+/// True for file systems that nobody changes but this machine, and whose stamps it sets itself.
+#[cfg(target_os = "linux")]
+pub(crate) fn is_local(path: &Path) -> bool {
+    /// `linux/magic.h`: bcachefs, btrfs, ext2 to ext4, f2fs, overlayfs, ramfs, tmpfs, xfs, ZFS.
+    const LOCAL: [u32; 9] = [
+        0xca45_1a4e,
+        0x9123_683e,
+        0xef53,
+        0xf2f5_2010,
+        0x794c_7630,
+        0x8584_58f6,
+        0x0102_1994,
+        0x5846_5342,
+        0x2fc1_2fc1,
+    ];
+    rustix::fs::statfs(path).is_ok_and(|fs| LOCAL.iter().any(|magic| i64::from(*magic) == fs.f_type))
+}
+
+/// True for file systems that nobody changes but this machine.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn is_local(path: &Path) -> bool {
+    /// `sys/mount.h`: MNT_LOCAL.
+    const LOCAL: u32 = 0x1000;
+    rustix::fs::statfs(path).is_ok_and(|fs| fs.f_flags & LOCAL != 0)
 }
 
 #[cfg(test)]
@@ -114,7 +147,7 @@ mod tests {
                 reads.set(reads.get() + 1);
                 Ok::<_, Infallible>(fs::read_to_string(&path).unwrap_or_default())
             };
-            cached.value(now, read).unwrap().as_str().to_owned()
+            cached.value(now, |_| true, read).unwrap().as_str().to_owned()
         };
         let now = SystemTime::now();
         assert_eq!((get(now), get(now), reads.get()), ("a".into(), "a".into(), 2), "young: read every time");
@@ -124,5 +157,23 @@ mod tests {
         assert_eq!(get(later), "bb");
         fs::remove_file(&path).unwrap();
         assert_eq!(get(later), "");
+    }
+
+    #[test]
+    fn a_value_that_no_longer_holds_is_read_again() {
+        let cached = Cached::new(Vec::new());
+        let get =
+            |holds: bool, next: u32| *cached.value(SystemTime::now(), |_| holds, || Ok::<_, Infallible>(next)).unwrap();
+        assert_eq!([get(true, 1), get(true, 2), get(false, 3), get(true, 4)], [1, 1, 3, 3]);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_lies_where_stamps_may_lag_is_read_every_time() {
+        // No file system of this machine's own making: its stamps are not the disk's.
+        let cached = Cached::new(vec!["/proc/version".into()]);
+        let later = SystemTime::now() + Duration::from_secs(60);
+        let get = |next: u32| *cached.value(later, |_| true, || Ok::<_, Infallible>(next)).unwrap();
+        assert_eq!([get(1), get(2)], [1, 2]);
     }
 }

@@ -60,11 +60,18 @@ struct Inner {
     platform: Platform,
     store: Store,
     config: Cached<Config>,
-    installed: Cached<Vec<Version>>,
-    /// What installed SDKs say of GOTOOLCHAIN in their own `go.env`. Their trees never change.
-    sdk_toolchains: Cached<Vec<(Version, String)>>,
+    installed: Cached<Installation>,
     memo: Memo,
     links: Cached<Vec<(LinkName, PathBuf)>>,
+}
+
+/// The SDKs that were found, and what is named like one and was none.
+#[derive(Debug)]
+struct Installation {
+    sdks: Vec<Version>,
+    incomplete: Vec<Version>,
+    /// What the SDKs say of GOTOOLCHAIN in their own `go.env`. Their trees never change.
+    toolchains: Vec<(Version, String)>,
 }
 
 /// A decision and the directories that it was made of.
@@ -87,10 +94,9 @@ impl Engine {
         let store = Store::open(&layout)?;
         let config = Cached::new(vec![layout.system_config_file(), layout.config_file(), layout.overrides_file()]);
         let installed = Cached::new(vec![layout.sdks()]);
-        let sdk_toolchains = Cached::new(vec![layout.sdks()]);
         let links = Cached::new(vec![layout.links()]);
         let memo = Memo::default();
-        let inner = Inner { layout, platform, store, config, installed, sdk_toolchains, memo, links };
+        let inner = Inner { layout, platform, store, config, installed, memo, links };
         Ok(Engine { inner: Arc::new(inner) })
     }
 
@@ -150,7 +156,7 @@ impl Engine {
             Launchers::Installed => self.layout().launchers_installed(),
         };
         let has_launcher = |name: &str| launchers.join(name).exists();
-        let next = decide::next(question, &around, &self.installed()?, &settings, &decided.decision, has_launcher);
+        let next = decide::next(question, &around, &self.installed()?.sdks, &settings, &decided.decision, has_launcher);
         Ok((decided, next))
     }
 
@@ -171,20 +177,26 @@ impl Engine {
             let around = Arc::make_mut(&mut around);
             (around.modules, around.module_file) = (Modules::Off, None);
         }
-        let toolchains = self.sdk_toolchains()?;
-        if !toolchains.is_empty() {
-            Arc::make_mut(&mut around).sdk_toolchains.clone_from(&toolchains);
+        let installed = self.installed()?;
+        if !installed.toolchains.is_empty() {
+            Arc::make_mut(&mut around).sdk_toolchains.clone_from(&installed.toolchains);
         }
         let links = self.links_for(question, &around, &settings)?;
         if !links.is_empty() {
             Arc::make_mut(&mut around).links = links;
         }
-        let decision = decide::decide(question, &around, &self.installed()?, &settings)?;
+        let decision = decide::decide(question, &around, &installed.sdks, &settings)?;
         let with_pins = around.levels.iter().filter(|l| !(l.go_version.is_empty() && l.tool_versions.is_empty()));
         let mut pin_dirs: Vec<PathBuf> = with_pins.map(|level| level.dir.clone()).collect();
         pin_dirs.extend(around.module_file.as_ref().and_then(|file| file.path.parent()).map(Path::to_owned));
         pin_dirs.dedup();
         Ok((Decided { decision, dir, pin_dirs }, around, settings))
+    }
+
+    /// How many decisions needed no pin file to be read again.
+    #[must_use]
+    pub fn remembered(&self) -> u64 {
+        self.inner.memo.hits()
     }
 
     /// The root of a release, installed or not.
@@ -312,11 +324,11 @@ impl Engine {
     }
 
     fn config(&self) -> Result<Arc<Config>, Error> {
-        self.inner.config.value(SystemTime::now(), || Config::read(self.layout()))
+        self.inner.config.value(SystemTime::now(), |_| true, || Config::read(self.layout()))
     }
 
     fn linked(&self) -> Result<Arc<Vec<(LinkName, PathBuf)>>, Error> {
-        self.inner.links.value(SystemTime::now(), || links::read(self.layout()))
+        self.inner.links.value(SystemTime::now(), |_| true, || links::read(self.layout()))
     }
 
     /// The trees that a question names. No other one is looked at.
@@ -332,14 +344,20 @@ impl Engine {
         Ok(named.map(|(name, goroot)| links::look_at(self.layout(), name.clone(), goroot.clone())).collect())
     }
 
-    fn installed(&self) -> Result<Arc<Vec<Version>>, Error> {
-        let read = || Ok(self.inner.store.sdks()?.into_iter().map(|sdk| sdk.version).collect());
-        self.inner.installed.value(SystemTime::now(), read)
-    }
-
-    fn sdk_toolchains(&self) -> Result<Arc<Vec<(Version, String)>>, Error> {
-        let read = || look::sdk_toolchains(self.inner.store.sdks()?.into_iter().map(|sdk| sdk.version), self.layout());
-        self.inner.sdk_toolchains.value(SystemTime::now(), read)
+    fn installed(&self) -> Result<Arc<Installation>, Error> {
+        let store = &self.inner.store;
+        // What goes on below an SDK leaves no mark on the directory of all of them.
+        let holds = |kept: &Installation| {
+            kept.sdks.iter().all(|version| store.has_go(version))
+                && kept.incomplete.iter().all(|version| store.sdk(version).is_none())
+        };
+        let read = || {
+            let (sdks, incomplete) = store.named()?.into_iter().partition(|version| store.sdk(version).is_some());
+            let sdks: Vec<Version> = sdks;
+            let toolchains = look::sdk_toolchains(sdks.iter().cloned(), self.layout())?;
+            Ok(Installation { sdks, incomplete, toolchains })
+        };
+        self.inner.installed.value(SystemTime::now(), holds, read)
     }
 }
 

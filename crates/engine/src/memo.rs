@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::SystemTime;
 
@@ -18,7 +19,7 @@ use govern_core::vars::Vars;
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::fresh::Stamp;
+use crate::fresh::{Stamp, is_local};
 use crate::look;
 
 /// Directories that are remembered at once; with all that is known of them some 20 MB.
@@ -29,8 +30,7 @@ const MOST: usize = 8192;
 pub(crate) struct Memo {
     /// Std lock: held for a look-up or an insertion.
     known: RwLock<HashMap<Key, Arc<Known>>>,
-    #[cfg(test)]
-    hits: std::sync::atomic::AtomicUsize,
+    hits: AtomicU64,
 }
 
 /// What surroundings depend on, besides the disk.
@@ -65,8 +65,7 @@ impl Memo {
         let key = Key { dir: dir.to_owned(), vars: look::VARIABLES.map(|name| vars.os(name).map(OsString::from)) };
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&key).map(Arc::clone);
         if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.config, config) && known.holds(vars)) {
-            #[cfg(test)]
-            self.hits.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            self.hits.fetch_add(1, Ordering::Relaxed);
             return Ok(Arc::clone(&known.around));
         }
         // Stamps before reading: a change in between is seen next time.
@@ -85,6 +84,11 @@ impl Memo {
             self.keep(key, Known { around, config, stamps, temporary });
         }
         Ok(around)
+    }
+
+    /// How often nothing had to be read.
+    pub(crate) fn hits(&self) -> u64 {
+        self.hits.load(Ordering::Relaxed)
     }
 
     fn keep(&self, key: Key, known: Known) {
@@ -137,39 +141,12 @@ fn stamps(dir: &Path, vars: &Vars, os: &str) -> Option<Vec<(PathBuf, Option<Stam
     Some(stamps)
 }
 
-/// True for file systems that nobody changes but this machine, and whose stamps it sets itself.
-#[cfg(target_os = "linux")]
-fn is_local(path: &Path) -> bool {
-    /// `linux/magic.h`: bcachefs, btrfs, ext2 to ext4, f2fs, overlayfs, ramfs, tmpfs, xfs, ZFS.
-    const LOCAL: [u32; 9] = [
-        0xca45_1a4e,
-        0x9123_683e,
-        0xef53,
-        0xf2f5_2010,
-        0x794c_7630,
-        0x8584_58f6,
-        0x0102_1994,
-        0x5846_5342,
-        0x2fc1_2fc1,
-    ];
-    rustix::fs::statfs(path).is_ok_and(|fs| LOCAL.iter().any(|magic| i64::from(*magic) == fs.f_type))
-}
-
-/// True for file systems that nobody changes but this machine.
-#[cfg(not(target_os = "linux"))]
-fn is_local(path: &Path) -> bool {
-    /// `sys/mount.h`: MNT_LOCAL.
-    const LOCAL: u32 = 0x1000;
-    rustix::fs::statfs(path).is_ok_and(|fs| fs.f_flags & LOCAL != 0)
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
     use std::path::{Path, PathBuf};
     use std::sync::Arc;
-    use std::sync::atomic::Ordering;
     use std::time::{Duration, Instant, SystemTime};
 
     use govern_core::layout::Layout;
@@ -216,8 +193,8 @@ mod tests {
             format!("{around:?}")
         }
 
-        fn hits(&self) -> usize {
-            self.memo.hits.load(Ordering::Relaxed)
+        fn hits(&self) -> u64 {
+            self.memo.hits()
         }
 
         /// Asks until the answer comes from memory: the stamps must have aged, and somebody may be busy above.

@@ -5,6 +5,7 @@
 //! Leaves out where archives come from and whether they are proven: a [`Shelf`] brings nothing else. HTTP itself is
 //! hyper's, ranges and dates are tower-http's.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -13,18 +14,18 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::header::{CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, RANGE};
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use govern_core::platform::Platform;
 use govern_core::proof::{Format, Sha256};
 use govern_core::version::Version;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::header::{ALLOW, CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, RANGE};
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Method, StatusCode, http::HeaderValue};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -35,6 +36,8 @@ use tracing::{debug, info, warn};
 use crate::goproxy::{MODULE, release_of, unescaped};
 use crate::releases::Release;
 
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
 /// Connections at once; more wait to be accepted.
 const MOST_CONNECTIONS: usize = 512;
 /// How long a client may take to say what it wants, and how long a connection may be idle.
@@ -91,12 +94,14 @@ pub trait Shelf: Send + Sync + 'static {
     fn log(&self, database: &str, path: &str) -> impl Future<Output = Result<Vec<u8>, Missing>> + Send;
 }
 
+type Request = hyper::Request<Incoming>;
+type Response = hyper::Response<UnsyncBoxBody<Bytes, io::Error>>;
+
 /// Serves until `end`, then finishes the answers that were begun.
 ///
 /// # Errors
 /// When connections can no longer be accepted.
 pub async fn serve(listener: TcpListener, shelf: Arc<impl Shelf>, end: impl Future<Output = ()>) -> io::Result<()> {
-    let service = TowerToHyperService::new(Router::new().fallback(answer).with_state(shelf));
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let (mut end, mut connections) = (pin!(end), JoinSet::new());
     let (stop, stopped) = tokio::sync::watch::channel(false);
@@ -114,9 +119,13 @@ pub async fn serve(listener: TcpListener, shelf: Arc<impl Shelf>, end: impl Futu
                 }
             },
         };
-        let (service, mut stopped) = (service.clone(), stopped.clone());
+        let (shelf, mut stopped) = (Arc::clone(&shelf), stopped.clone());
         connections.spawn(async move {
             let _place = place;
+            let service = service_fn(|request| {
+                let shelf = Arc::clone(&shelf);
+                async move { Ok::<_, Infallible>(answer(&*shelf, request).await) }
+            });
             let mut server = http1::Builder::new();
             server.timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(64 << 10);
             let mut connection = pin!(server.serve_connection(TokioIo::new(stream), service));
@@ -140,9 +149,11 @@ pub async fn serve(listener: TcpListener, shelf: Arc<impl Shelf>, end: impl Futu
     Ok(())
 }
 
-async fn answer<S: Shelf>(State(shelf): State<Arc<S>>, request: Request) -> Response {
+async fn answer(shelf: &impl Shelf, request: Request) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return (StatusCode::METHOD_NOT_ALLOWED, [("allow", "GET, HEAD")], "only GET and HEAD\n").into_response();
+        let mut response = told(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
     }
     let (path, query) = (request.uri().path().to_owned(), request.uri().query().unwrap_or_default().to_owned());
     let is_plain = path.len() <= LONGEST_PATH && path.split('/').all(|part| part != "." && part != "..");
@@ -152,13 +163,13 @@ async fn answer<S: Shelf>(State(shelf): State<Arc<S>>, request: Request) -> Resp
     info!(path, "asked");
     let module = path.strip_prefix('/').and_then(|path| path.strip_prefix(MODULE)).and_then(|p| p.strip_prefix("/@v/"));
     let answered = if let Some(name) = path.strip_prefix("/dl/").or((path == "/dl").then_some("")) {
-        page(&*shelf, name, &query, request).await
+        page(shelf, name, &query, request).await
     } else if let Some(name) = module {
         let name = name.to_owned();
-        proxy(&*shelf, &name, request).await
+        proxy(shelf, &name, request).await
     } else if let Some((database, path)) = path.strip_prefix("/sumdb/").and_then(|rest| rest.split_once('/')) {
         let bytes = shelf.log(database, &format!("/{path}")).await;
-        bytes.map(|bytes| ([(CONTENT_TYPE, "text/plain; charset=utf-8")], bytes).into_response())
+        bytes.map(|bytes| whole(StatusCode::OK, TEXT, bytes))
     } else {
         Err(Missing::Absent("this mirror has Go toolchains and nothing else".to_owned()))
     };
@@ -174,7 +185,14 @@ fn absent(reason: &str) -> Response {
 }
 
 fn told(status: StatusCode, reason: &str) -> Response {
-    (status, [(CONTENT_TYPE, "text/plain; charset=utf-8")], format!("{reason}\n")).into_response()
+    whole(status, TEXT, format!("{reason}\n"))
+}
+
+fn whole(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response {
+    let mut response = Response::new(Full::new(body.into()).map_err(|never| match never {}).boxed_unsync());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
 }
 
 /// Below `/dl/`: the list, an archive, or its digest alone.
@@ -186,7 +204,7 @@ async fn page(shelf: &impl Shelf, name: &str, query: &str, request: Request) -> 
         }
         let list = listed(&shelf.releases().await, &shelf.at_hand().await, !has("include=all"));
         let json = serde_json::to_vec(&list).expect("a list of texts and numbers");
-        return Ok(([(CONTENT_TYPE, "application/json")], json).into_response());
+        return Ok(whole(StatusCode::OK, JSON, json));
     }
     let (archive, is_digest) = match name.strip_suffix(".sha256") {
         Some(archive) => (archive, true),
@@ -203,7 +221,7 @@ async fn page(shelf: &impl Shelf, name: &str, query: &str, request: Request) -> 
 
 /// Below `golang.org/toolchain/@v/`: the module protocol.
 async fn proxy(shelf: &impl Shelf, name: &str, request: Request) -> Result<Response, Missing> {
-    let text = |text: String| Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response());
+    let text = |text: String| Ok(whole(StatusCode::OK, TEXT, text));
     if name == "list" {
         let mut versions: Vec<String> = shelf
             .releases()
@@ -228,7 +246,7 @@ async fn proxy(shelf: &impl Shelf, name: &str, request: Request) -> Result<Respo
     match kind {
         "info" => {
             let json = json!({ "Version": module_version }).to_string();
-            Ok(([(CONTENT_TYPE, "application/json")], json).into_response())
+            Ok(whole(StatusCode::OK, JSON, json))
         }
         "mod" => text(format!("module {MODULE}\n")),
         "zip" => {
@@ -247,7 +265,9 @@ async fn file(shelved: &Shelved, kind: &'static str, mut request: Request) -> Re
     };
     let tag = HeaderValue::from_str(&etag).expect("hexadecimal digits in quotes");
     if names(request.headers(), IF_NONE_MATCH) {
-        return (StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response();
+        let mut response = whole(StatusCode::NOT_MODIFIED, kind, "");
+        response.headers_mut().insert(ETAG, tag);
+        return response;
     }
     // A range of other bytes is not wanted: then all of these.
     if request.headers().contains_key(IF_RANGE) && !names(request.headers(), IF_RANGE) {
@@ -255,7 +275,7 @@ async fn file(shelved: &Shelved, kind: &'static str, mut request: Request) -> Re
     }
     match ServeFile::new(&shelved.path).try_call(request).await {
         Ok(response) => {
-            let mut response = response.map(Body::new);
+            let mut response = response.map(http_body_util::BodyExt::boxed_unsync);
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
             response.headers_mut().insert(ETAG, tag);
             response

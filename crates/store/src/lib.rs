@@ -72,31 +72,38 @@ impl Store {
     /// # Errors
     /// When the directory of the SDKs cannot be listed.
     pub fn sdks(&self) -> Result<Vec<Sdk>, Error> {
-        let mut sdks: Vec<Sdk> = self.named()?.iter().filter_map(|version| self.sdk(version)).collect();
-        sdks.sort_unstable_by(|a, b| b.version.cmp(&a.version));
-        Ok(sdks)
+        Ok(self.named()?.iter().filter_map(|version| self.sdk(version)).collect())
     }
 
-    /// The versions that something in the directory of the SDKs is named after.
-    fn named(&self) -> Result<Vec<Version>, Error> {
+    /// The versions that something among the SDKs is named after, whole or not; newest first.
+    ///
+    /// # Errors
+    /// When the directory of the SDKs cannot be listed.
+    pub fn named(&self) -> Result<Vec<Version>, Error> {
         let directory = self.layout.sdks();
-        let mut versions = Vec::new();
+        let mut named = Vec::new();
         for entry in fs::read_dir(&directory).map_err(at("list", &directory))? {
             let name = entry.map_err(at("list", &directory))?.file_name();
             let version = name.to_str().and_then(|name| Version::parse(name).ok());
             // `1.22.4` is a version as well, but no name that govern gives a directory.
-            versions.extend(version.filter(|version| name.to_str() == Some(&version.toolchain())));
+            named.extend(version.filter(|version| name.to_str() == Some(&version.toolchain())));
         }
-        Ok(versions)
+        named.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(named)
     }
 
     /// The SDK of one version, if it is installed.
     #[must_use]
     pub fn sdk(&self, version: &Version) -> Option<Sdk> {
         let goroot = self.layout.sdk(version);
-        let has_go = fs::symlink_metadata(goroot.join("bin/go")).is_ok_and(|go| go.is_file());
         // The second look keeps links to directories out, which are nobody's SDK: see `sdks`.
-        (has_go && self.has_tree(version)).then(|| Sdk { version: version.clone(), goroot })
+        (self.has_go(version) && self.has_tree(version)).then(|| Sdk { version: version.clone(), goroot })
+    }
+
+    /// Whether there is a `go` where an SDK of the version would have it.
+    #[must_use]
+    pub fn has_go(&self, version: &Version) -> bool {
+        fs::symlink_metadata(self.layout.sdk(version).join("bin/go")).is_ok_and(|go| go.is_file())
     }
 
     /// Whether a directory, and no link to one, has the name of the version.

@@ -1,0 +1,277 @@
+//! An edit is seen by the very next question, whatever the daemon remembers: random edits to everything that decides,
+//! and after each of them the daemon's answer against that of an engine which has only just been opened.
+
+mod edits;
+
+use std::collections::VecDeque;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use govern_core::decide::{Question, Tool};
+use govern_core::vars::Vars;
+use govern_engine::Engine;
+use govern_wire::MAX_FRAME;
+
+use super::{Home, Running, beside};
+use crate::answer::answer;
+use crate::daemon::{Daemon, Hints, Setup};
+use edits::{Random, Tree};
+
+/// Edits with a watcher, and as many without.
+const EDITS: usize = 50_000;
+
+/// The fewest edits in all that prove anything.
+const FLOOR: usize = 100_000;
+
+/// Edits among which mounts come and go: each starts a program.
+const MOUNTED_EDITS: usize = 2_000;
+
+/// Edits between two rests.
+const ROUND: usize = 250;
+
+/// Longer than a stamp has to be old before it is believed.
+const REST: Duration = Duration::from_millis(130);
+
+/// What is told when an answer is wrong.
+const LAST: usize = 12;
+
+/// A daemon in memory, and the truth.
+struct Case {
+    home: Home,
+    tree: Tree,
+    engine: Engine,
+    seed: u64,
+    last: VecDeque<String>,
+    asked: usize,
+}
+
+impl Case {
+    fn new(home: Home, engine: Engine, seed: u64) -> Case {
+        let tree = Tree::new(home.user(), home.layout.clone(), Random::new(seed));
+        Case { home, tree, engine, seed, last: VecDeque::new(), asked: 0 }
+    }
+
+    /// The question, as a shim's variables have it.
+    fn vars(&self) -> Vars {
+        let mut vars = self.home.vars();
+        vars.set("GOVERN_OFFLINE", "1");
+        vars.set("TMPDIR", self.home.user().join("tmp"));
+        vars
+    }
+
+    /// Asks the daemon, and an engine that has seen nothing yet.
+    fn ask(&mut self, dir: &Path) {
+        self.asked += 1;
+        let vars: Vec<String> =
+            ["GOVERN_OFFLINE=1".to_owned(), format!("TMPDIR={}", self.home.user().join("tmp").display())].into();
+        let tool = govern_wire::Tool::Go;
+        let told = self.home.ask_as_shim(tool, dir, &[], &vars);
+        let question = Question { tool: Tool::Go, args: Vec::new(), vars: self.vars() };
+        let decided = format!("{:?}", self.engine.decide(&question, dir));
+
+        let fresh = Engine::open(self.home.layout.clone(), self.engine.platform().clone()).unwrap();
+        let mut buffer = vec![0; MAX_FRAME];
+        let frame = self.home.question(tool, dir, &[], &vars);
+        let truth = answer(&fresh, &frame, &mut buffer).frame.to_vec();
+        let truly_decided = format!("{:?}", fresh.decide(&question, dir));
+        let (seed, last) = (self.seed, &self.last);
+        assert_eq!(decided, truly_decided, "in {dir:?}, seed {seed}, last {last:#?}");
+        assert_eq!(told, truth, "in {dir:?}, {decided}, seed {seed}, last {last:#?}");
+    }
+
+    /// Edits, and asks in some directory after each edit.
+    fn edit(&mut self, edits: usize, mut edit: impl FnMut(&mut Tree) -> String) {
+        for at in 0..edits {
+            if at % ROUND == 0 {
+                // What every answer depends on is left alone most of the time: nothing could be remembered else.
+                self.tree.settle(!(at / ROUND).is_multiple_of(4));
+                self.rest();
+            }
+            let what = edit(&mut self.tree);
+            if self.last.len() == LAST {
+                self.last.pop_front();
+            }
+            self.last.push_back(what);
+            let dir = self.tree.somewhere();
+            self.ask(&dir);
+        }
+    }
+
+    /// Lets stamps age, so that what is read now is remembered and believed.
+    #[expect(clippy::disallowed_methods, reason = "nothing but time makes a stamp old")]
+    fn rest(&mut self) {
+        thread::sleep(REST);
+        for dir in self.tree.directories().into_iter().chain(self.tree.directories()) {
+            self.ask(&dir);
+        }
+    }
+}
+
+fn seed() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos().into()
+}
+
+/// Gives how many edits there were.
+async fn daemon_and_truth_agree(hints: Hints) -> usize {
+    let home = Home::with(&["1.24.11", "1.26.6"]);
+    let daemon = Daemon::start(Setup { hints, ..home.setup() }).unwrap().unwrap();
+    let engine = daemon.engine();
+    let running = Running::new(daemon);
+    let case = beside(|| {
+        let mut case = Case::new(home, engine, seed());
+        case.edit(EDITS, Tree::edit);
+        case
+    })
+    .await;
+    let (remembered, edits) = (case.engine.remembered(), case.tree.edits());
+    let kinds = case.tree.counts();
+    eprintln!("{hints:?}: {edits} edits, {} questions, 0 differences, {remembered} from memory; {kinds}", case.asked);
+    assert!(remembered > EDITS as u64 / 50, "{remembered} answers are from memory: nothing was put to the test");
+    running.end().await;
+    edits
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_hundred_thousand_edits_are_each_seen_by_the_next_question_watched_or_not() {
+    let both = [Hints::Watch, Hints::Never].map(|hints| tokio::spawn(daemon_and_truth_agree(hints)));
+    let mut edits = 0;
+    for one in both {
+        edits += one.await.unwrap();
+    }
+    assert!(edits >= FLOOR, "{edits} edits");
+}
+
+/// A file or a directory that changes, in the tick of the clock in which it was read, to another one of the same size.
+async fn a_change_within_a_tick_is_seen(change: fn(&Home, &Path, bool)) {
+    let home = Home::with(&["1.24.11", "1.26.6"]);
+    let daemon = Daemon::start(home.setup()).unwrap().unwrap();
+    let engine = daemon.engine();
+    let running = Running::new(daemon);
+    beside(|| {
+        let mut case = Case::new(home, engine, 0);
+        let dir = case.tree.directories().remove(0);
+        for at in 0..2_000 {
+            change(&case.home, &dir, at % 2 == 0);
+            case.ask(&dir);
+        }
+    })
+    .await;
+    running.end().await;
+}
+
+fn version(first: bool) -> &'static str {
+    if first { "1.24.11" } else { "1.25.77" }
+}
+
+/// Writes without a new inode, and puts the time of modification back.
+fn rewrite(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let file = fs::OpenOptions::new().create(true).truncate(false).write(true).open(path).unwrap();
+    let modified = file.metadata().unwrap().modified().unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, text.as_bytes(), 0).unwrap();
+    file.set_modified(modified).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pin_file_rewritten_in_the_tick_in_which_it_was_read_is_read_again() {
+    a_change_within_a_tick_is_seen(|_, dir, first| rewrite(&dir.join(".go-version"), version(first))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_rewritten_in_the_tick_in_which_they_were_read_are_read_again() {
+    let change = |home: &Home, _: &Path, first| {
+        rewrite(&home.layout.config_file(), &format!("default = \"{}\"\n", version(first)));
+    };
+    a_change_within_a_tick_is_seen(change).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn overrides_rewritten_in_the_tick_in_which_they_were_read_are_read_again() {
+    let change = |home: &Home, dir: &Path, first| {
+        rewrite(&home.layout.overrides_file(), &format!("{dir:?} = \"{}\"\n", version(first)));
+    };
+    a_change_within_a_tick_is_seen(change).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_sdk_that_comes_or_goes_in_the_tick_in_which_they_were_listed_is_seen() {
+    let change = |home: &Home, _: &Path, first| {
+        let [there, gone] = ["go1.26.6", "go1.27.1"].map(|name| home.layout.sdks().join(name));
+        let (from, to) = if first { (there, gone) } else { (gone, there) };
+        fs::rename(from, to).unwrap();
+    };
+    a_change_within_a_tick_is_seen(change).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_sdk_that_loses_its_go_and_gets_it_back_is_seen() {
+    let home = Home::with(&["1.24.11", "1.26.6"]);
+    let daemon = Daemon::start(home.setup()).unwrap().unwrap();
+    let engine = daemon.engine();
+    let running = Running::new(daemon);
+    beside(|| {
+        let mut case = Case::new(home, engine, 0);
+        let dir = case.tree.directories().remove(0);
+        let go = case.home.layout.sdks().join("go1.26.6/bin/go");
+        case.rest();
+        let whole = case.home.program(&dir);
+        fs::rename(&go, go.with_extension("old")).unwrap();
+        case.ask(&dir);
+        assert_ne!(case.home.program(&dir), whole);
+        case.rest();
+        fs::rename(go.with_extension("old"), &go).unwrap();
+        case.ask(&dir);
+        assert_eq!(case.home.program(&dir), whole);
+    })
+    .await;
+    running.end().await;
+}
+
+/// Mounts need privileges, and must be nobody else's: this runs the next test in a namespace of its own.
+#[cfg(target_os = "linux")]
+#[test]
+fn mounts_are_seen_by_the_next_question() {
+    let unshare = |arguments: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private"]).args(arguments);
+        command.output()
+    };
+    if !unshare(&["mount", "-t", "tmpfs", "none", "/mnt"]).is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: no mounts without privileges");
+        return;
+    }
+    let this = std::env::current_exe().unwrap();
+    let name = "tests::fresh::edits_among_mounts_are_seen";
+    let output = unshare(&[this.to_str().unwrap(), "--exact", name, "--ignored", "--nocapture"]).unwrap();
+    let said = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    eprintln!("{}", said.lines().find(|line| line.contains("mounts: ")).unwrap_or_default());
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "it mounts: see the test before"]
+async fn edits_among_mounts_are_seen() {
+    let home = Home::with(&["1.24.11", "1.26.6"]);
+    let daemon = Daemon::start(home.setup()).unwrap().unwrap();
+    let engine = daemon.engine();
+    let running = Running::new(daemon);
+    let case = beside(|| {
+        let mut case = Case::new(home, engine, seed());
+        for _ in 0..MOUNTED_EDITS / 40 {
+            case.rest();
+            case.edit(1, Tree::mount);
+            case.edit(39, Tree::edit);
+        }
+        case.tree.unmount_all();
+        case
+    })
+    .await;
+    let mounts = case.tree.mounts();
+    eprintln!("mounts: {mounts} in {MOUNTED_EDITS} edits, 0 differences, {} from memory", case.engine.remembered());
+    assert!(mounts >= 10, "{mounts} mounts");
+    running.end().await;
+}
