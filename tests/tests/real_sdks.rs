@@ -1,6 +1,6 @@
 //! The whole road with real Go SDKs: installed from whoever answers, chosen by directory, built with. Run by
 //! `.ci/real-sdks`, which fails and never skips; kept out of `cargo test` because it downloads 240 MB.
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic, and this one says what it ran on")]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
