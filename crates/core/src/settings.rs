@@ -110,6 +110,14 @@ impl Default for Settings {
     }
 }
 
+impl Settings {
+    /// True when Go itself may not download a toolchain: where only ours count, and where nothing may be downloaded.
+    #[must_use]
+    pub fn forbids_downloads_by_go(&self) -> bool {
+        self.managed_only || self.offline
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Vendor;
@@ -123,13 +131,5 @@ mod tests {
             let message = Vendor::new(bad, "").unwrap_err().to_string();
             assert!(!message.contains(char::is_control), "{message}");
         }
-    }
-}
-
-impl Settings {
-    /// True when Go itself may not download a toolchain: where only ours count, and where nothing may be downloaded.
-    #[must_use]
-    pub fn forbids_downloads_by_go(&self) -> bool {
-        self.managed_only || self.offline
     }
 }
