@@ -1,6 +1,8 @@
 //! An edit is seen by the very next question, whatever the daemon remembers: random edits to everything that decides,
 //! and after each of them the daemon's answer against that of an engine which has only just been opened.
 
+#![cfg_attr(not(target_os = "linux"), expect(dead_code, unused_imports, reason = "only Linux has mounts of one's own"))]
+
 mod edits;
 
 use std::collections::VecDeque;

@@ -180,6 +180,7 @@ fn an_sdk_is_not_removed_while_a_program_that_inherited_the_lease_runs() {
 }
 
 /// What a process may have in memory that unpacks hostile archives, the test program's own few MiB included.
+#[cfg(target_os = "linux")]
 const MEMORY: u64 = 64 << 20;
 
 #[test]

@@ -1,6 +1,8 @@
 //! Random edits to a tree of projects, to the settings and to the SDKs: everything that a decision is made of. Each says
 //! in a line what it did. Leaves out the asking.
 
+#![cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "only Linux has mounts of one's own"))]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{FileExt as _, symlink};
