@@ -45,6 +45,12 @@ bench ROUNDS="2000":
     cargo build --profile shim --locked -p govern-shim
     cargo run --release --locked -p govern-tests --bin bench -- target/release target/shim {{ ROUNDS }}
 
+# an install beside curl, sha256sum and tar, of an archive in a directory
+bench-install ARCHIVES PAIRS="5":
+    cargo build --release --locked -p govern-cli -p govern-daemon
+    cargo build --locked -p govern-tests --bin mirror
+    tests/bench/install target/release target/debug/mirror {{ ARCHIVES }} {{ PAIRS }}
+
 # licences, sources and advisories of the dependencies
 deny:
     cargo deny check
