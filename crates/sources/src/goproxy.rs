@@ -6,6 +6,7 @@ use govern_core::version::Version;
 
 use crate::base::{Base, Target, Trust};
 use crate::error::Error;
+use crate::listing::is_platform_word;
 
 /// The module that holds SDKs.
 pub(crate) const MODULE: &str = "golang.org/toolchain";
@@ -204,9 +205,9 @@ pub(crate) fn release_of(module_version: &str) -> Option<(Version, Platform)> {
     let (_, name) = module_version.split_once('-')?;
     let (toolchain, platform) = name.rsplit_once('.')?;
     let (os, arch) = platform.split_once('-')?;
-    let word = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
     let version = Version::parse(toolchain.strip_prefix("go")?).ok()?;
-    (word(os) && word(arch)).then(|| (version, Platform { os: os.to_owned(), arch: arch.to_owned() }))
+    (is_platform_word(os) && is_platform_word(arch))
+        .then(|| (version, Platform { os: os.to_owned(), arch: arch.to_owned() }))
 }
 
 /// Says whether a comma list of patterns covers a module, as `module.MatchPrefixPatterns` does: each pattern is compared
@@ -392,6 +393,8 @@ mod tests {
         check("v0.0.1-go1.22.4.linux", None);
         check("v0.0.1-x1.22.4.linux-amd64", None);
         check("v0.0.1-go1.22.4.linux-../x", None);
+        // The cache would not give such a list back.
+        check("v0.0.1-go1.22.4.linux-amd64amd64amd64amd64", None);
         check("", None);
     }
 }

@@ -168,7 +168,7 @@ fn sorted(releases: impl Iterator<Item = Release>) -> Result<Vec<Release>, Strin
 }
 
 /// GOOS and GOARCH are small words.
-fn is_platform_word(word: &str) -> bool {
+pub(crate) fn is_platform_word(word: &str) -> bool {
     (1..=16).contains(&word.len()) && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
 }
 
