@@ -90,12 +90,15 @@ fn is_proven(what: &str, version: &Version, members: &[Member], h1: &str) {
     println!("  {what}: {} files, proven: {}", members.len(), verified.stderr.lines().next().unwrap_or_default());
 }
 
-/// Asserts that the log refuses a tarball of these files, whose SHA-256 the list has right.
+/// Asserts that the log refuses a tarball of these files, whose SHA-256 the list has right: what is installed is the
+/// module zip of the next source, which the log is asked through.
 fn is_refused(what: &str, version: &Version, members: &[Member]) {
     let (refused, home) = install_as_tarball(version, members);
-    assert_eq!(refused.status, 7, "{what}\n{refused}");
-    assert!(refused.stderr.contains("its files hash to h1:"), "{what}\n{refused}");
-    assert!(!home.layout().sdk(version).exists(), "{what}");
+    assert_eq!(refused.status, 0, "{what}\n{refused}");
+    let said = ["is not what the Go project published", "its files hash to h1:"];
+    assert!(said.iter().all(|words| refused.stderr.contains(words)), "{what}\n{refused}");
+    let record = fs::read_to_string(home.layout().record(version)).unwrap();
+    assert!(record.lines().next().unwrap().contains("\"format\":\"module.zip\""), "{what}");
 }
 
 /// The files that differ, by their names in the module: missing, added, changed.
