@@ -108,9 +108,8 @@ impl World {
     pub fn goproxy(&self) -> String {
         let ours = format!("file://{}", self.home.path().join("proxy").display());
         if self.has_proxy() {
-            let machines = real::of_this_machine("GOPROXY");
-            let machines = if machines.is_empty() { "https://proxy.golang.org" } else { &machines };
-            return format!("{ours},{machines}");
+            // Go knows its own default where the machine has no other.
+            return format!("{ours},{}", self.output("", &["env", "GOPROXY"]));
         }
         // What Go asks a proxy for before it switches is only the list.
         let platform = format!("linux-{}", if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" });
