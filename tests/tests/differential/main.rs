@@ -6,7 +6,6 @@
 
 mod case;
 mod classes;
-mod published;
 mod world;
 
 use case::{Dice, Installed};

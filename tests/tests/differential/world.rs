@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use govern_tests::home::{Outcome, TestHome};
+use govern_tests::real::{self, Source};
 
 use crate::case::{Case, Installed};
-use crate::published::{self, Source};
 
 /// What of a run is compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +102,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(versions: &[&'static str]) -> World {
         let mut home = TestHome::new();
-        let source = published::install(&mut home, versions);
+        let source = real::install(&mut home, versions);
         for directory in ["parked", "plain"] {
             fs::create_dir_all(home.path().join(directory)).unwrap();
         }
