@@ -153,6 +153,9 @@ impl Engine {
             Some(_) => self.log_proof(sources, version, &proof.evidence().h1).await,
             None => None,
         };
+        // It is proven and unpacked: what nobody reads any more need not be written to the disk either, which making the
+        // tree durable would do.
+        sources.discard(&artifact);
         let publish = move || {
             let proven = unpacked.prove(proof)?;
             let proven = match log_proof {
@@ -165,7 +168,6 @@ impl Engine {
             }
         };
         let sdk = blocking(publish).await?;
-        sources.discard(&artifact);
         tracing::info!(version = %sdk.version, url = artifact.url, ?aim, "sdk published");
         Ok(Installed { sdk, already: false })
     }
