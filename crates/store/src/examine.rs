@@ -16,7 +16,7 @@ use crate::plan::{MAX_ARCHIVE, PlannedFile, Planner};
 use crate::staging;
 use crate::tree::{Sink, TreeFile, VersionLine, Written};
 use crate::unpack::Unpack;
-use crate::{h1, tar, zip};
+use crate::{h1, pipe, tar, zip};
 
 /// What was computed from the bytes of an archive of this release.
 ///
@@ -25,15 +25,18 @@ use crate::{h1, tar, zip};
 pub fn examine(format: Format, version: &Version, platform: &Platform, archive: File) -> Result<Evidence, Error> {
     let mut files = Files::default();
     let silent = |_: Event| {};
-    let mut unpack = Unpack::new(Planner::new(format, version, platform), &mut files, &silent);
-    let read = match format {
-        Format::TarGz => {
-            let mut archive = BufReader::new(archive);
-            let mut stream = Gunzip::new(&mut archive, MAX_ARCHIVE);
-            tar::unpack(&mut stream, &mut unpack).and_then(|()| stream.finish())
+    let read = pipe::split(&mut files, |sink| {
+        let mut unpack = Unpack::new(Planner::new(format, version, platform), sink, &silent);
+        match format {
+            Format::TarGz => {
+                let mut archive = BufReader::new(archive);
+                let mut stream = Gunzip::new(&mut archive, MAX_ARCHIVE);
+                tar::unpack(&mut stream, &mut unpack)?;
+                stream.finish()
+            }
+            Format::ModuleZip => zip::unpack(archive, &mut unpack),
         }
-        Format::ModuleZip => zip::unpack(archive, &mut unpack),
-    };
+    });
     let name = staging::archive_name(format, version, platform);
     let (size, sha256) = read.map_err(|fault| fault.of(&name))?;
     let written = files.written();
@@ -56,6 +59,10 @@ impl Files {
 }
 
 impl Sink for Files {
+    fn need(&mut self, _total: u64) -> Result<(), Error> {
+        Ok(())
+    }
+
     fn directory(&mut self, _path: &str) -> Result<(), Error> {
         Ok(())
     }

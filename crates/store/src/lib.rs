@@ -19,6 +19,7 @@ mod h1;
 mod holders;
 mod lock;
 mod name;
+mod pipe;
 mod plan;
 mod record;
 mod refusal;

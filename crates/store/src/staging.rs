@@ -23,7 +23,7 @@ use crate::refusal::Refusal;
 use crate::remove;
 use crate::tree::{Tree, TreeFile, Written};
 use crate::unpack::{Fault, Unpack};
-use crate::{Store, disk, h1, tar, walk, zip};
+use crate::{Store, disk, h1, pipe, tar, walk, zip};
 
 /// How a staging directory is named: this, the version, a dash, and something random.
 pub(crate) const PREFIX: &str = ".stage-";
@@ -119,9 +119,13 @@ impl Staging {
         let (version, platform) = (stage.lock.version(), &stage.platform);
         let archive = archive_name(format, version, platform);
         let mut tree = Tree::new(&stage.path)?;
-        let mut unpack = Unpack::new(Planner::new(format, version, platform), &mut tree, watch);
-        let (size, sha256) = read(&mut unpack).map_err(|fault| fault.of(&archive))?;
-        unpack.finish();
+        let read = pipe::split(&mut tree, |sink| {
+            let mut unpack = Unpack::new(Planner::new(format, version, platform), sink, watch);
+            let read = read(&mut unpack)?;
+            unpack.finish();
+            Ok(read)
+        });
+        let (size, sha256) = read.map_err(|fault| fault.of(&archive))?;
         let written = tree.seal()?;
         judge_tree(&written, &archive, version, platform)?;
         let h1 = h1::hash(format, version, platform, &written.files);

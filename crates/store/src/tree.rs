@@ -1,9 +1,9 @@
 //! Writes an admitted tree into staging: directories by descriptor, files with `O_EXCL`, digests on the way.
-//! Leaves out what may be written (`plan`) and where it comes from (`tar`, `zip`): this is the end of the pipe, and
-//! could run on a thread of its own.
+//! Leaves out what may be written (`plan`) and where it comes from (`tar`, `zip`): this is the end of the pipe, on a
+//! thread of its own.
 
 use std::fs::File;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -12,6 +12,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use sha2::{Digest as _, Sha256};
 
+use crate::disk;
 use crate::error::{Error, at};
 use crate::plan::PlannedFile;
 
@@ -22,11 +23,16 @@ pub(crate) const PLAIN: Mode = Mode::from_bits_truncate(0o444);
 /// The mode of a directory.
 pub(crate) const DIRECTORY: Mode = Mode::from_bits_truncate(0o555);
 
+/// Files from this size on go to the disk while the rest is unpacked: some 60 of an SDK's, with more than half its bytes.
+const WORTH_STARTING: u64 = 256 << 10;
+
 /// What of `VERSION` is kept: more than the longest first line that can be right.
 const VERSION_HEAD: usize = 256;
 
 /// Where a reader puts what it reads, in order: directories, and files as `begin`, any number of `write`, `end`.
 pub(crate) trait Sink {
+    /// Says how many bytes the whole tree has, where that is known before.
+    fn need(&mut self, total: u64) -> Result<(), Error>;
     /// Makes a directory, and those above it.
     fn directory(&mut self, path: &str) -> Result<(), Error>;
     /// Starts a file, and makes the directories above it.
@@ -65,6 +71,9 @@ pub(crate) struct Tree {
     files: Vec<TreeFile>,
     version: VersionLine,
     open: Option<OpenFile>,
+    need: Option<u64>,
+    /// See [`Tree::takes_bits`]; of plain files and of executables.
+    takes_bits: [Option<bool>; 2],
 }
 
 struct OpenFile {
@@ -113,7 +122,18 @@ impl Tree {
             files: Vec::new(),
             version: VersionLine::default(),
             open: None,
+            need: None,
+            takes_bits: [None; 2],
         })
+    }
+
+    /// An error of the disk about something below the root.
+    fn fault(&self, action: &'static str, path: &str, source: impl Into<io::Error>) -> Error {
+        let error = Error::io(action, &self.path.join(path), source);
+        match self.need {
+            Some(need) => error.with_need(need),
+            None => error,
+        }
     }
 
     /// Makes all directories read-only, the inner ones first.
@@ -128,6 +148,17 @@ impl Tree {
         Ok(Written { files: self.files, go_version: self.version.text() })
     }
 
+    /// Whether files get a lesser mode than was asked for, by the umask or a default of the directory. All files of a tree
+    /// meet the same, so that one of each mode is looked at, and the other thousands are not.
+    fn takes_bits(&mut self, file: &OwnedFd, mode: Mode, path: &str) -> Result<bool, Error> {
+        let kind = usize::from(mode == EXECUTABLE);
+        if let Some(known) = self.takes_bits[kind] {
+            return Ok(known);
+        }
+        let stat = rustix::fs::fstat(file).map_err(|error| self.fault("look at", path, error))?;
+        Ok(*self.takes_bits[kind].insert(Mode::from_raw_mode(stat.st_mode) != mode))
+    }
+
     /// Goes to a directory, making what is not there, and gives its descriptor.
     fn enter(&mut self, directory: &str) -> Result<BorrowedFd<'_>, Error> {
         let elements = || directory.split('/').filter(|element| !element.is_empty());
@@ -139,9 +170,9 @@ impl Tree {
             match rustix::fs::mkdirat(parent, element, Mode::RWXU) {
                 Ok(()) => self.directories.push(path.clone()),
                 Err(Errno::EXIST) => {}
-                Err(error) => return Err(Error::io("create", &self.path.join(path), error)),
+                Err(error) => return Err(self.fault("create", &path, error)),
             }
-            let fd = open_directory(parent, element).map_err(at("open", &self.path.join(path)))?;
+            let fd = open_directory(parent, element).map_err(|error| self.fault("open", &path, error))?;
             self.way.push((element.to_owned(), fd));
         }
         Ok(self.way.last().map_or(self.root.as_fd(), |(_, fd)| fd.as_fd()))
@@ -154,6 +185,11 @@ fn open_directory(parent: BorrowedFd<'_>, path: impl rustix::path::Arg) -> rusti
 }
 
 impl Sink for Tree {
+    fn need(&mut self, total: u64) -> Result<(), Error> {
+        self.need = Some(total);
+        Ok(())
+    }
+
     fn directory(&mut self, path: &str) -> Result<(), Error> {
         self.enter(path).map(|_| ())
     }
@@ -161,11 +197,12 @@ impl Sink for Tree {
     fn begin(&mut self, planned: PlannedFile) -> Result<(), Error> {
         let (directory, name) = planned.path.rsplit_once('/').unwrap_or(("", &planned.path));
         let mode = if planned.executable { EXECUTABLE } else { PLAIN };
-        let path = self.path.join(&planned.path);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(self.enter(directory)?, name, flags, mode).map_err(at("create", &path))?;
-        // Once more, because the umask took bits away.
-        rustix::fs::fchmod(&fd, mode).map_err(at("set the mode of", &path))?;
+        let fd = rustix::fs::openat(self.enter(directory)?, name, flags, mode);
+        let fd = fd.map_err(|error| self.fault("create", &planned.path, error))?;
+        if self.takes_bits(&fd, mode, &planned.path)? {
+            rustix::fs::fchmod(&fd, mode).map_err(|error| self.fault("set the mode of", &planned.path, error))?;
+        }
         self.open = Some(OpenFile { file: File::from(fd), planned, hash: Sha256::new(), size: 0 });
         Ok(())
     }
@@ -176,11 +213,17 @@ impl Sink for Tree {
         open.size += bytes.len() as u64;
         self.version.take(&open.planned.path, bytes);
         let written = open.file.write_all(bytes);
-        written.map_err(|error| Error::io("write", &self.path.join(&open.planned.path), error))
+        written.map_err(|error| {
+            let path = self.open.as_ref().map_or("", |open| &open.planned.path);
+            self.fault("write", path, error)
+        })
     }
 
     fn end(&mut self) -> Result<(), Error> {
         let open = self.open.take().expect("a reader begins a file before it ends it");
+        if open.size >= WORTH_STARTING {
+            disk::start_writing(&open.file);
+        }
         let PlannedFile { path, executable } = open.planned;
         let sha256 = proof::Sha256(open.hash.finalize().into());
         self.files.push(TreeFile { path, size: open.size, executable, sha256 });

@@ -173,6 +173,11 @@ impl<'a> Unpack<'a> {
         Unpack { planner, sink, watch, buffer: vec![0; BUFFER].into(), files: 0 }
     }
 
+    /// Says how many bytes the whole tree has.
+    pub(crate) fn need(&mut self, total: u64) -> Result<(), Fault> {
+        Ok(self.sink.need(total)?)
+    }
+
     pub(crate) fn directory(&mut self, name: &[u8], mode: u32) -> Result<(), Fault> {
         let planned = self.planner.directory(name, mode).map_err(|reason| Fault::entry(name, reason))?;
         planned.map_or(Ok(()), |path| Ok(self.sink.directory(&path)?))

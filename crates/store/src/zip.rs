@@ -76,6 +76,7 @@ fn unpack_members(archive: &File, tail: &Tail, unpack: &mut Unpack<'_>) -> Resul
     if total > MAX_TREE {
         return Err(Fault::archive(Refusal::TreeTooLarge(MAX_TREE)));
     }
+    unpack.need(total)?;
     archive.validate_header_consistency().map_err(fault)?;
     order.sort_unstable();
 
@@ -106,7 +107,6 @@ fn unpack_members(archive: &File, tail: &Tail, unpack: &mut Unpack<'_>) -> Resul
         unpacked.map_err(|unpacked| match unpacked {
             // An error that the file below did not have is the decoder's.
             Fault::Reader(_) if !failed.get() => refused(Refusal::Damaged),
-            Fault::Disk(error) => Fault::Disk(error.with_need(total)),
             other => other,
         })?;
     }

@@ -1,0 +1,232 @@
+//! Puts a thread between those who read an archive and the sink that writes it, so that inflating need not wait for the
+//! disk, nor the disk for inflating. What arrives, and in which order, is the same as without.
+//!
+//! Orders and bytes travel in batches, because a batch wakes the other thread once where a file would wake it thrice.
+
+use std::mem;
+use std::panic::resume_unwind;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, ScopedJoinHandle};
+
+use crate::error::Error;
+use crate::plan::PlannedFile;
+use crate::tree::Sink;
+use crate::unpack::Fault;
+
+/// A batch is handed over when it holds so many bytes of content …
+const BATCH_BYTES: usize = 512 << 10;
+/// … or so many orders, since names take room as well.
+const BATCH_ORDERS: usize = 1024;
+/// Batches that wait, beside the one that is filled and the one that is emptied.
+const WAITING: usize = 4;
+
+/// Runs `read` on this thread and `sink` on another. An error of the sink, which lags behind, counts before one of the
+/// reader: it is about an earlier part of the archive.
+pub(crate) fn split<T>(
+    sink: &mut (dyn Sink + Send),
+    read: impl FnOnce(&mut dyn Sink) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    thread::scope(|scope| {
+        let (full, batches) = sync_channel(WAITING);
+        let (spare, emptied) = sync_channel(WAITING + 2);
+        let writer = scope.spawn(move || drain(&batches, &spare, sink));
+        let mut pipe = Pipe { batch: Batch::default(), full, emptied, writer: Some(writer) };
+        let done = read(&mut pipe).and_then(|done| Ok(pipe.hand_over().map(|()| done)?));
+        let Pipe { full, writer, .. } = pipe;
+        drop(full);
+        writer.map_or(Ok(()), join)?;
+        done
+    })
+}
+
+/// What to do, one after the other.
+enum Order {
+    Need(u64),
+    Directory(String),
+    Begin(PlannedFile),
+    /// So many of the batch's bytes, from where the last ones ended.
+    Write(usize),
+    End,
+}
+
+#[derive(Default)]
+struct Batch {
+    orders: Vec<Order>,
+    bytes: Vec<u8>,
+}
+
+/// The reader's end.
+struct Pipe<'s> {
+    batch: Batch,
+    full: SyncSender<Batch>,
+    emptied: Receiver<Batch>,
+    /// Until it has ended with an error.
+    writer: Option<ScopedJoinHandle<'s, Result<(), Error>>>,
+}
+
+impl Pipe<'_> {
+    fn order(&mut self, order: Order) -> Result<(), Error> {
+        self.batch.orders.push(order);
+        match self.batch.bytes.len() < BATCH_BYTES && self.batch.orders.len() < BATCH_ORDERS {
+            true => Ok(()),
+            false => self.hand_over(),
+        }
+    }
+
+    fn hand_over(&mut self) -> Result<(), Error> {
+        let next = self.emptied.try_recv().unwrap_or_default();
+        if self.full.send(mem::replace(&mut self.batch, next)).is_ok() {
+            return Ok(());
+        }
+        // It takes no more: only an error ends it while batches may come.
+        self.writer.take().map_or(Ok(()), join)
+    }
+}
+
+fn join(writer: ScopedJoinHandle<'_, Result<(), Error>>) -> Result<(), Error> {
+    writer.join().unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+/// The writer's end: does what it is told until nothing more comes.
+fn drain(batches: &Receiver<Batch>, spare: &SyncSender<Batch>, sink: &mut dyn Sink) -> Result<(), Error> {
+    while let Ok(mut batch) = batches.recv() {
+        let mut bytes = batch.bytes.as_slice();
+        for order in batch.orders.drain(..) {
+            match order {
+                Order::Need(total) => sink.need(total),
+                Order::Directory(path) => sink.directory(&path),
+                Order::Begin(file) => sink.begin(file),
+                Order::Write(length) => {
+                    let (now, later) = bytes.split_at(length);
+                    bytes = later;
+                    sink.write(now)
+                }
+                Order::End => sink.end(),
+            }?;
+        }
+        batch.bytes.clear();
+        // Without room it is one batch more to allocate, and without a reader nobody needs it.
+        let _ = spare.try_send(batch);
+    }
+    Ok(())
+}
+
+impl Sink for Pipe<'_> {
+    fn need(&mut self, total: u64) -> Result<(), Error> {
+        self.order(Order::Need(total))
+    }
+
+    fn directory(&mut self, path: &str) -> Result<(), Error> {
+        self.order(Order::Directory(path.to_owned()))
+    }
+
+    fn begin(&mut self, file: PlannedFile) -> Result<(), Error> {
+        self.order(Order::Begin(file))
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        self.batch.bytes.extend_from_slice(bytes);
+        self.order(Order::Write(bytes.len()))
+    }
+
+    fn end(&mut self) -> Result<(), Error> {
+        self.order(Order::End)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use rustix::io::Errno;
+
+    use super::{BATCH_BYTES, split};
+    use crate::error::Error;
+    use crate::plan::PlannedFile;
+    use crate::refusal::Refusal;
+    use crate::tree::Sink;
+    use crate::unpack::Fault;
+
+    /// Writes down what it is told, and fails at a file with this name.
+    #[derive(Default)]
+    struct Log {
+        said: Vec<String>,
+        bytes: Vec<u8>,
+        fails_at: Option<&'static str>,
+    }
+
+    impl Sink for Log {
+        fn need(&mut self, total: u64) -> Result<(), Error> {
+            self.said.push(format!("need {total}"));
+            Ok(())
+        }
+
+        fn directory(&mut self, path: &str) -> Result<(), Error> {
+            self.said.push(format!("directory {path}"));
+            Ok(())
+        }
+
+        fn begin(&mut self, file: PlannedFile) -> Result<(), Error> {
+            if self.fails_at == Some(file.path.as_str()) {
+                return Err(Error::io("create", Path::new("/x"), Errno::NOSPC));
+            }
+            self.said.push(format!("begin {} {}", file.path, file.executable));
+            Ok(())
+        }
+
+        fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
+            self.bytes.extend_from_slice(bytes);
+            Ok(())
+        }
+
+        fn end(&mut self) -> Result<(), Error> {
+            self.said.push(format!("end {}", self.bytes.len()));
+            Ok(())
+        }
+    }
+
+    fn feed(sink: &mut dyn Sink, files: usize) -> Result<(), Fault> {
+        sink.need(7)?;
+        sink.directory("d")?;
+        for n in 0..files {
+            sink.begin(PlannedFile { path: format!("d/{n}"), executable: n % 2 == 0 })?;
+            // Several sizes, none of which divides a batch.
+            for part in 0..n % 4 {
+                sink.write(&vec![n as u8; 1 + part * 4099])?;
+            }
+            sink.end()?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn the_sink_hears_the_same_as_without_a_thread_between() {
+        let (mut direct, mut behind) = (Log::default(), Log::default());
+        let files = 3000;
+        feed(&mut direct, files).unwrap();
+        split(&mut behind, |sink| feed(sink, files)).unwrap();
+        assert!(direct.bytes.len() > 20 * BATCH_BYTES, "{}", direct.bytes.len());
+        assert_eq!(direct.said, behind.said);
+        assert!(direct.bytes == behind.bytes);
+    }
+
+    #[test]
+    fn the_sinks_error_is_told_however_far_the_reader_is() {
+        // At the first file, amid batches, and in the last batch, after the reader was done.
+        for at in ["d/0", "d/1500", "d/2999"] {
+            let mut sink = Log { fails_at: Some(at), ..Log::default() };
+            let error = split(&mut sink, |sink| feed(sink, 3000)).unwrap_err();
+            assert!(matches!(error, Fault::Disk(Error::NoSpace { .. })), "{at}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn of_two_errors_the_one_about_the_earlier_part_is_told() {
+        let refuse = |sink: &mut dyn Sink| {
+            feed(sink, 3)?;
+            Err::<(), _>(Fault::archive(Refusal::Trailing))
+        };
+        let error = split(&mut Log::default(), refuse).unwrap_err();
+        assert!(matches!(error, Fault::Refused { reason: Refusal::Trailing, .. }), "{error:?}");
+    }
+}
