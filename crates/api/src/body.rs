@@ -641,4 +641,22 @@ pub struct Status {
     pub index: String,
     /// The base directory.
     pub home: OsText,
+    /// What the SDKs share.
+    #[serde(default)]
+    pub shared: Vec<Shared>,
+}
+
+/// What an SDK shares with another one since it was installed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shared {
+    /// The SDK.
+    pub version: String,
+    /// Whose files it has.
+    pub with: String,
+    /// `reflink` (the same blocks until one is written to) or `hard link` (the same files).
+    pub means: String,
+    /// Number of files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }

@@ -26,7 +26,7 @@ use govern_core::sdk::Sdk;
 use govern_core::spec::Spec;
 use govern_core::vars::Vars;
 use govern_core::version::Version;
-use govern_engine::{Engine, Published, Wish};
+use govern_engine::{self as engine, Engine, Published, Wish};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -99,7 +99,7 @@ async fn status(State(context): Shared) -> Result<Json<body::Status>, Refused> {
 
 async fn status_of(context: &Context) -> Result<body::Status, Refused> {
     let engine = context.changes.engine.clone();
-    let sdks = blocking(move || installed(&engine)).await?;
+    let (sdks, shared) = blocking(move || Ok((installed(&engine)?, shared(&engine)?))).await?;
     let (questions, fallbacks) = context.shims.counts();
     Ok(body::Status {
         schema: SCHEMA,
@@ -114,7 +114,18 @@ async fn status_of(context: &Context) -> Result<body::Status, Refused> {
         jobs: context.changes.jobs.running(),
         index: context.index.state().to_owned(),
         home: context.changes.engine.layout().data.as_path().into(),
+        shared: shared.iter().map(shared_body).collect(),
     })
+}
+
+fn shared_body(shared: &engine::Shared) -> body::Shared {
+    body::Shared {
+        version: shared.version.toolchain(),
+        with: shared.with.toolchain(),
+        means: shared.means.word().to_owned(),
+        files: shared.files,
+        bytes: shared.bytes,
+    }
 }
 
 /// Resident memory in bytes; the kernel counts pages.
@@ -248,6 +259,11 @@ async fn shutdown(State(context): Shared) -> Result<Json<body::Status>, Refused>
 
 fn installed(engine: &Engine) -> Result<Vec<Sdk>, Fault> {
     engine.store().sdks().map_err(|error| of_engine(&error.into()))
+}
+
+/// What they share.
+fn shared(engine: &Engine) -> Result<Vec<engine::Shared>, Fault> {
+    engine.store().shared().map_err(|error| of_engine(&error.into()))
 }
 
 fn usage(error: &dyn std::error::Error) -> Fault {

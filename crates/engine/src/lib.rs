@@ -38,7 +38,7 @@ pub use bundle::Bundled;
 pub use error::Error;
 pub use govern_index as index;
 pub use govern_sources::{Release, Releases};
-pub use govern_store::Archive;
+pub use govern_store::{Archive, Shared};
 pub use install::Installed;
 pub use later::Later;
 pub use release::{Published, Wish};

@@ -1,12 +1,16 @@
 //! What differs between file systems and operating systems: making a tree durable, renaming without replacing,
 //! telling how much room is left and whose a path is.
 
+#[cfg(any(target_os = "linux", target_vendor = "apple"))]
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+#[cfg(target_os = "linux")]
+use rustix::fs::AtFlags;
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
@@ -52,6 +56,34 @@ pub(crate) fn start_writing(file: &File) {
 /// Other systems have no call for it.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn start_writing(_file: &File) {}
+
+/// Makes a file of this name in a directory that has the blocks of another file. False, and no file, where the file system
+/// cannot do that. `create` makes the file where that is a step of its own.
+#[cfg(target_os = "linux")]
+pub(crate) fn reflink(
+    file: &File,
+    directory: BorrowedFd<'_>,
+    name: &OsStr,
+    create: impl FnOnce() -> Option<File>,
+) -> bool {
+    let Some(new) = create() else { return false };
+    let is_done = rustix::fs::ioctl_ficlone(&new, file).is_ok();
+    if !is_done {
+        let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
+    }
+    is_done
+}
+
+/// As above: `clonefile`, which makes the file and takes over its mode.
+#[cfg(target_vendor = "apple")]
+pub(crate) fn reflink(
+    file: &File,
+    directory: BorrowedFd<'_>,
+    name: &OsStr,
+    _create: impl FnOnce() -> Option<File>,
+) -> bool {
+    rustix::fs::fclonefileat(file, directory, name, rustix::fs::CloneFlags::empty()).is_ok()
+}
 
 /// Makes the names in a directory durable.
 pub(crate) fn sync_directory(path: &Path) -> Result<(), Error> {

@@ -54,7 +54,7 @@ struct Files {
 
 impl Files {
     fn written(self) -> Written {
-        Written { files: self.files, go_version: self.version.text() }
+        Written { files: self.files, go_version: self.version.text(), shared: None }
     }
 }
 
@@ -82,7 +82,7 @@ impl Sink for Files {
 
     fn end(&mut self) -> Result<(), Error> {
         let (planned, size, hash) = self.open.take().expect("a reader begins a file before it ends it");
-        let PlannedFile { path, executable } = planned;
+        let PlannedFile { path, executable, .. } = planned;
         self.files.push(TreeFile { path, size, executable, sha256: proof::Sha256(hash.finalize().into()) });
         Ok(())
     }

@@ -27,6 +27,7 @@ mod remove;
 mod staging;
 mod tar;
 mod tree;
+mod twins;
 mod unpack;
 mod verify;
 mod walk;
@@ -47,6 +48,7 @@ pub use crate::lock::{Lease, VersionLock};
 pub use crate::refusal::{NameFault, Refusal};
 pub use crate::remove::{Removed, Swept};
 pub use crate::staging::{Proven, Staging, Unpacked, archive_name};
+pub use crate::twins::{Means, Shared};
 pub use crate::verify::{Damage, Verified};
 
 /// The SDKs of one installation.

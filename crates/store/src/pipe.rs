@@ -189,7 +189,7 @@ mod tests {
         sink.need(7)?;
         sink.directory("d")?;
         for n in 0..files {
-            sink.begin(PlannedFile { path: format!("d/{n}"), executable: n % 2 == 0 })?;
+            sink.begin(PlannedFile { path: format!("d/{n}"), executable: n % 2 == 0, size: 0 })?;
             // Several sizes, none of which divides a batch.
             for part in 0..n % 4 {
                 sink.write(&vec![n as u8; 1 + part * 4099])?;

@@ -30,6 +30,8 @@ pub(crate) struct PlannedFile {
     pub(crate) path: String,
     /// Whether it gets execute bits.
     pub(crate) executable: bool,
+    /// How many bytes will come.
+    pub(crate) size: u64,
 }
 
 /// What was admitted so far, and the rules for the rest.
@@ -115,7 +117,7 @@ impl Planner {
             }
             Entry::Occupied(taken) => return Err(collision(taken.get(), &path, SeenKind::File)),
         }
-        Ok(PlannedFile { path, executable })
+        Ok(PlannedFile { path, executable, size })
     }
 
     fn count(&mut self, mode: u32, size: u64) -> Result<(), Refusal> {

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, at};
 use crate::tree::TreeFile;
+use crate::twins::{Means, Shared};
 
 /// The schema that is written and the newest that is read.
 const SCHEMA: u32 = 1;
@@ -43,6 +44,9 @@ pub(crate) struct Record {
     pub(crate) installed_at: u64,
     pub(crate) size: u64,
     pub(crate) files: u64,
+    /// What it shares with another SDK since it was installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    shared: Option<RecordedShare>,
     /// Last, because readers in a hurry stop before it.
     #[serde(default)]
     manifest: Vec<RecordedFile>,
@@ -87,6 +91,16 @@ pub(crate) struct RecordedLog {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
+struct RecordedShare {
+    /// Without `go`.
+    with: String,
+    /// `reflink` or `hard link`.
+    means: String,
+    files: u64,
+    bytes: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
 struct RecordedFile {
     path: String,
     size: u64,
@@ -103,6 +117,7 @@ pub(crate) struct Subject<'a> {
     pub(crate) format: Format,
     pub(crate) go_version: &'a str,
     pub(crate) files: &'a [TreeFile],
+    pub(crate) shared: &'a Option<Shared>,
 }
 
 impl RecordedProof {
@@ -166,6 +181,12 @@ impl Record {
             installed_at,
             size: subject.files.iter().map(|file| file.size).sum(),
             files: subject.files.len() as u64,
+            shared: subject.shared.as_ref().map(|shared| RecordedShare {
+                with: shared.with.to_string(),
+                means: shared.means.word().to_owned(),
+                files: shared.files,
+                bytes: shared.bytes,
+            }),
             manifest: subject
                 .files
                 .iter()
@@ -188,6 +209,13 @@ impl Record {
             RecordedFormat::TarGz => Format::TarGz,
             RecordedFormat::ModuleZip => Format::ModuleZip,
         }
+    }
+
+    /// What the SDK `version`, whose record this is, shares with another one.
+    pub(crate) fn shared(&self, version: &Version) -> Option<Shared> {
+        let RecordedShare { with, means, files, bytes } = self.shared.as_ref()?;
+        let (with, means) = (Version::parse(with).ok()?, Means::parse(means)?);
+        Some(Shared { version: version.clone(), with, means, files: *files, bytes: *bytes })
     }
 
     /// The files, in the order of the archive.

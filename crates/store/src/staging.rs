@@ -22,6 +22,7 @@ use crate::record::{self, Record, Subject};
 use crate::refusal::Refusal;
 use crate::remove;
 use crate::tree::{Tree, TreeFile, Written};
+use crate::twins::{Shared, Twins};
 use crate::unpack::{Fault, Unpack};
 use crate::{Store, disk, h1, pipe, tar, walk, zip};
 
@@ -42,6 +43,7 @@ pub struct Unpacked {
     evidence: Evidence,
     go_version: String,
     files: Vec<TreeFile>,
+    shared: Option<Shared>,
 }
 
 /// A tree in staging that is what the Go project published.
@@ -118,7 +120,7 @@ impl Staging {
         let stage = self.stage;
         let (version, platform) = (stage.lock.version(), &stage.platform);
         let archive = archive_name(format, version, platform);
-        let mut tree = Tree::new(&stage.path)?;
+        let mut tree = Tree::new(&stage.path, Twins::of(&stage.store, version))?;
         let read = pipe::split(&mut tree, |sink| {
             let mut unpack = Unpack::new(Planner::new(format, version, platform), sink, watch);
             let read = read(&mut unpack)?;
@@ -130,7 +132,8 @@ impl Staging {
         judge_tree(&written, &archive, version, platform)?;
         let h1 = h1::hash(format, version, platform, &written.files);
         let evidence = Evidence { size, sha256, h1 };
-        Ok(Unpacked { stage, format, evidence, go_version: written.go_version, files: written.files })
+        let Written { files, go_version, shared } = written;
+        Ok(Unpacked { stage, format, evidence, go_version, files, shared })
     }
 }
 
@@ -262,9 +265,9 @@ impl Proven {
 
     /// Writes the record, and the log's proof before it.
     fn write_beside(&self, source: &str, now: SystemTime) -> Result<(), Error> {
-        let Unpacked { stage, format, go_version, files, .. } = &self.unpacked;
+        let Unpacked { stage, format, go_version, files, shared, .. } = &self.unpacked;
         let (layout, version) = (&self.store().layout, self.version());
-        let subject = Subject { version, platform: &stage.platform, format: *format, go_version, files };
+        let subject = Subject { version, platform: &stage.platform, format: *format, go_version, files, shared };
         let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         match &self.log_proof {
             Some(text) => record::replace(&layout.log_proof(version), version.as_str(), text.as_bytes())?,

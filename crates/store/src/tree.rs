@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use crate::disk;
 use crate::error::{Error, at};
 use crate::plan::PlannedFile;
+use crate::twins::{Shared, Twin, Twins};
 
 /// The mode of a file that may be run.
 pub(crate) const EXECUTABLE: Mode = Mode::from_bits_truncate(0o555);
@@ -56,7 +57,7 @@ pub(crate) struct TreeFile {
 impl TreeFile {
     /// The mode that the file has on disk.
     pub(crate) fn mode(&self) -> Mode {
-        if self.executable { EXECUTABLE } else { PLAIN }
+        mode(self.executable)
     }
 }
 
@@ -72,15 +73,23 @@ pub(crate) struct Tree {
     version: VersionLine,
     open: Option<OpenFile>,
     need: Option<u64>,
+    twins: Option<Twins>,
     /// See [`Tree::takes_bits`]; of plain files and of executables.
     takes_bits: [Option<bool>; 2],
 }
 
 struct OpenFile {
-    file: File,
+    to: To,
     planned: PlannedFile,
     hash: Sha256,
     size: u64,
+}
+
+/// Where the bytes of a file go.
+enum To {
+    File(File),
+    /// Nowhere as long as they are those that another SDK has.
+    Twin(Twin),
 }
 
 /// A tree with all its files and modes.
@@ -89,6 +98,8 @@ pub(crate) struct Written {
     pub(crate) files: Vec<TreeFile>,
     /// The first line of `VERSION`, empty where there is none.
     pub(crate) go_version: String,
+    /// What it shares with another SDK.
+    pub(crate) shared: Option<Shared>,
 }
 
 /// The first line of `VERSION`, caught as its bytes pass.
@@ -111,8 +122,8 @@ impl VersionLine {
 }
 
 impl Tree {
-    /// Starts a tree in the empty directory `path`.
-    pub(crate) fn new(path: &Path) -> Result<Tree, Error> {
+    /// Starts a tree in the empty directory `path`, which may share what `twins` have.
+    pub(crate) fn new(path: &Path, twins: Option<Twins>) -> Result<Tree, Error> {
         let root = open_directory(CWD, path).map_err(at("open", path))?;
         Ok(Tree {
             path: path.to_owned(),
@@ -123,6 +134,7 @@ impl Tree {
             version: VersionLine::default(),
             open: None,
             need: None,
+            twins,
             takes_bits: [None; 2],
         })
     }
@@ -145,7 +157,49 @@ impl Tree {
                 .map_err(at("set the mode of", &self.path.join(directory)))?;
         }
         rustix::fs::fchmod(&self.root, DIRECTORY).map_err(at("set the mode of", &self.path))?;
-        Ok(Written { files: self.files, go_version: self.version.text() })
+        let shared = self.twins.and_then(Twins::shared);
+        Ok(Written { files: self.files, go_version: self.version.text(), shared })
+    }
+
+    /// Makes an empty file, and the directories above it.
+    fn create(&mut self, planned: &PlannedFile) -> Result<File, Error> {
+        let (directory, name) = split(&planned.path);
+        let mode = mode(planned.executable);
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(self.enter(directory)?, name, flags, mode);
+        let fd = fd.map_err(|error| self.fault("create", &planned.path, error))?;
+        if self.takes_bits(&fd, mode, &planned.path)? {
+            rustix::fs::fchmod(&fd, mode).map_err(|error| self.fault("set the mode of", &planned.path, error))?;
+        }
+        Ok(File::from(fd))
+    }
+
+    /// Takes a file's content from its twin, if it has one that was the same to its end. False where it must be written.
+    fn share(&mut self, open: &OpenFile) -> Result<bool, Error> {
+        let To::Twin(twin) = &open.to else { return Ok(true) };
+        let Some(mut twins) = self.twins.take() else { return Ok(false) };
+        let path = &open.planned.path;
+        // A descriptor of its own, because making a file for a reflink needs the tree.
+        let directory =
+            self.enter(split(path).0)?.try_clone_to_owned().map_err(|error| self.fault("open", path, error))?;
+        let is_shared = twins.share(twin, path, directory.as_fd(), || self.create(&open.planned).ok());
+        self.twins = Some(twins);
+        Ok(is_shared)
+    }
+
+    /// Writes what a file and its twin had in common into a file of its own.
+    fn part(&mut self, from: To, planned: &PlannedFile) -> Result<To, Error> {
+        let To::Twin(twin) = from else { return Ok(from) };
+        let mut file = self.create(planned)?;
+        file.write_all(twin.same()).map_err(|error| self.fault("write", &planned.path, error))?;
+        self.done(twin);
+        Ok(To::File(file))
+    }
+
+    fn done(&mut self, twin: Twin) {
+        if let Some(twins) = &mut self.twins {
+            twins.done(twin);
+        }
     }
 
     /// Whether files get a lesser mode than was asked for, by the umask or a default of the directory. All files of a tree
@@ -179,6 +233,15 @@ impl Tree {
     }
 }
 
+/// The directory of a file, and its name there.
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
+fn mode(executable: bool) -> Mode {
+    if executable { EXECUTABLE } else { PLAIN }
+}
+
 fn open_directory(parent: BorrowedFd<'_>, path: impl rustix::path::Arg) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(parent, path, flags, Mode::empty())
@@ -195,36 +258,44 @@ impl Sink for Tree {
     }
 
     fn begin(&mut self, planned: PlannedFile) -> Result<(), Error> {
-        let (directory, name) = planned.path.rsplit_once('/').unwrap_or(("", &planned.path));
-        let mode = if planned.executable { EXECUTABLE } else { PLAIN };
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(self.enter(directory)?, name, flags, mode);
-        let fd = fd.map_err(|error| self.fault("create", &planned.path, error))?;
-        if self.takes_bits(&fd, mode, &planned.path)? {
-            rustix::fs::fchmod(&fd, mode).map_err(|error| self.fault("set the mode of", &planned.path, error))?;
-        }
-        self.open = Some(OpenFile { file: File::from(fd), planned, hash: Sha256::new(), size: 0 });
+        let mode = mode(planned.executable);
+        let twin = self.twins.as_mut().and_then(|twins| twins.open(&planned.path, planned.size, mode));
+        let to = match twin {
+            Some(twin) => To::Twin(twin),
+            None => To::File(self.create(&planned)?),
+        };
+        self.open = Some(OpenFile { to, planned, hash: Sha256::new(), size: 0 });
         Ok(())
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        let open = self.open.as_mut().expect("a reader begins a file before it writes");
+        let mut open = self.open.take().expect("a reader begins a file before it writes");
         open.hash.update(bytes);
         open.size += bytes.len() as u64;
         self.version.take(&open.planned.path, bytes);
-        let written = open.file.write_all(bytes);
-        written.map_err(|error| {
-            let path = self.open.as_ref().map_or("", |open| &open.planned.path);
-            self.fault("write", path, error)
-        })
+        if let To::Twin(twin) = &mut open.to
+            && !twin.goes_on_with(bytes)
+        {
+            open.to = self.part(open.to, &open.planned)?;
+        }
+        if let To::File(file) = &mut open.to {
+            file.write_all(bytes).map_err(|error| self.fault("write", &open.planned.path, error))?;
+        }
+        self.open = Some(open);
+        Ok(())
     }
 
     fn end(&mut self) -> Result<(), Error> {
-        let open = self.open.take().expect("a reader begins a file before it ends it");
-        if open.size >= WORTH_STARTING {
-            disk::start_writing(&open.file);
+        let mut open = self.open.take().expect("a reader begins a file before it ends it");
+        if !self.share(&open)? {
+            open.to = self.part(open.to, &open.planned)?;
         }
-        let PlannedFile { path, executable } = open.planned;
+        match open.to {
+            To::File(file) if open.size >= WORTH_STARTING => disk::start_writing(&file),
+            To::File(_) => {}
+            To::Twin(twin) => self.done(twin),
+        }
+        let PlannedFile { path, executable, .. } = open.planned;
         let sha256 = proof::Sha256(open.hash.finalize().into());
         self.files.push(TreeFile { path, size: open.size, executable, sha256 });
         Ok(())

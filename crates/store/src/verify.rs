@@ -20,7 +20,7 @@ use sha2::Digest as _;
 use crate::error::{Error, at};
 use crate::tree::{DIRECTORY, TreeFile};
 use crate::unpack::BUFFER;
-use crate::{Store, h1, record, walk};
+use crate::{Store, h1, record, twins, walk};
 
 /// One difference between an SDK and its record. Paths are below the GOROOT.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,8 +54,27 @@ pub enum Damage {
         /// The hash of the files in the record.
         found: String,
     },
+    /// Another SDK has the same damaged files (hard links): it is as damaged as this one.
+    Shared {
+        /// The first of the files.
+        path: PathBuf,
+        /// How many more there are.
+        more: usize,
+        /// The other SDK.
+        with: Version,
+    },
     /// The log, asked after the install, has another hash than that of the files that were installed.
     Contradicted(String),
+}
+
+impl Damage {
+    /// The file that is there, and damaged.
+    fn content(&self) -> Option<&Path> {
+        match self {
+            Damage::Changed(path) | Damage::Mode { path, .. } | Damage::Unreadable { path, .. } => Some(path),
+            _ => None,
+        }
+    }
 }
 
 /// Prints one line, path first.
@@ -71,6 +90,13 @@ impl fmt::Display for Damage {
             Damage::Unreadable { path, reason } => write!(f, "{}: unreadable: {reason}", escaped(path)),
             Damage::Record { proven, found } => {
                 write!(f, "the record's files hash to {found}, {proven} was proven")
+            }
+            Damage::Shared { path, more: 0, with } => {
+                write!(f, "{}: {} has the same file, and this damage", escaped(path), with.toolchain())
+            }
+            Damage::Shared { path, more, with } => {
+                let with = with.toolchain();
+                write!(f, "{} and {more} more: {with} has the same files, and their damage", escaped(path))
             }
             Damage::Contradicted(contradiction) => f.write_str(contradiction),
         }
@@ -130,6 +156,11 @@ impl Store {
             damages.push(Damage::Record { proven, found });
         }
         compare(&self.layout.sdk(version), &manifest, read, &mut damages)?;
+        let damaged: Vec<&Path> = damages.iter().filter_map(Damage::content).collect();
+        for (with, paths) in twins::others_with(self, version, &damaged) {
+            let more = paths.len() - 1;
+            damages.extend(paths.into_iter().next().map(|path| Damage::Shared { path, more, with }));
+        }
         damages.sort_unstable();
         let bytes = manifest.iter().map(|file| file.size).sum();
         Ok(Verified { damages, files: manifest.len() as u64, bytes })

@@ -104,7 +104,10 @@ fn delete_entry(parent: BorrowedFd<'_>, name: &CStr, shown: &Path, deleted: &mut
     if FileType::from_raw_mode(stat.st_mode) != FileType::Directory {
         rustix::fs::unlinkat(parent, name, AtFlags::empty()).map_err(at("delete", shown))?;
         deleted.files += 1;
-        deleted.bytes += u64::try_from(stat.st_size).unwrap_or(0);
+        // What has another name stays, and so do its bytes.
+        if stat.st_nlink == 1 {
+            deleted.bytes += u64::try_from(stat.st_size).unwrap_or(0);
+        }
         return Ok(());
     }
     let directory = match open_directory(parent, name) {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use govern_api::body::{Decision, Job, Project, Sdk, Status};
+use govern_api::body::{Decision, Job, Project, Sdk, Shared, Status};
 use govern_core::origin::{escaped, escaped_text};
 use govern_core::problem::Report;
 
@@ -23,6 +23,7 @@ pub(crate) fn status(session: &Session<'_>, args: &Json) -> Result<Exit, Report>
     let sdks = session.ask.sdks()?.installed;
     let total: u64 = sdks.iter().map(|sdk| sdk.size).sum();
     rows.push(row("installed", format!("{}, {}", count(sdks.len(), "version"), size(total))));
+    rows.extend(status.shared.iter().map(shared_row));
     rows.extend(sdks.iter().filter(|sdk| sdk.proof == "contradicted").map(damage_row));
     let projects = session.ask.projects_if_known();
     let watched = usize::try_from(status.watched).unwrap_or(usize::MAX);
@@ -57,6 +58,13 @@ fn here_row(here: &Decision) -> Vec<String> {
         here.version.clone().or_else(|| here.wanted.as_ref().map(|wanted| format!("{wanted} (not installed)")));
     let version = version.unwrap_or_else(|| "the go on PATH".to_owned());
     row("here", format!("{version}, wanted by {}", here.origin.text))
+}
+
+/// What two SDKs have in common on the disk.
+fn shared_row(shared: &Shared) -> Vec<String> {
+    let Shared { version, with, means, files, bytes } = shared;
+    let files = count(usize::try_from(*files).unwrap_or(usize::MAX), "file");
+    row("shared", format!("{} of {version} are {with}'s ({files}, by {means})", size(*bytes)))
 }
 
 /// An SDK that the log contradicts.
@@ -107,9 +115,9 @@ fn table(projects: &[Project], now: u64) -> String {
 mod tests {
     use std::path::Path;
 
-    use govern_api::body::{Job, Project, SCHEMA, Status};
+    use govern_api::body::{Job, Project, SCHEMA, Shared, Status};
 
-    use super::{daemon_rows, job_row, table};
+    use super::{daemon_rows, job_row, shared_row, table};
     use crate::text::columns;
 
     #[test]
@@ -127,6 +135,7 @@ mod tests {
             jobs: Vec::new(),
             index: "fine".to_owned(),
             home: Path::new("/g").into(),
+            shared: Vec::new(),
         };
         let expect = "\
 daemon     governd 0.1.0, pid 4711, up 3 d, 11.0 MB
@@ -150,6 +159,18 @@ answered   1203 calls, 2 of them by govern itself
         assert_eq!(job_row(&job(31_000_000, Some(100_000_000)))[1], "install go1.26.8, 31.0 MB of 100 MB");
         assert_eq!(job_row(&job(31_000_000, None))[1], "install go1.26.8, 31.0 MB");
         assert_eq!(job_row(&job(0, None))[1], "install go1.26.8");
+    }
+
+    #[test]
+    fn what_is_shared_is_told_in_a_line() {
+        let shared = Shared {
+            version: "go1.26.8".to_owned(),
+            with: "go1.26.6".to_owned(),
+            means: "hard link".to_owned(),
+            files: 9876,
+            bytes: 98_000_000,
+        };
+        assert_eq!(shared_row(&shared)[1], "98.0 MB of go1.26.8 are go1.26.6's (9876 files, by hard link)");
     }
 
     #[test]

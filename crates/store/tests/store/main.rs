@@ -13,3 +13,4 @@ mod processes;
 mod repair;
 mod support;
 mod trees;
+mod twins;

@@ -1,0 +1,198 @@
+//! Files that an installed SDK of the same minor has already: nine in ten of a patch release's. The archive's bytes are
+//! compared with them as they come; where all are the same, the new tree gets the same blocks (a reflink, where the file
+//! system can) or the same file (a hard link), and nothing is written.
+//!
+//! What is shared was compared with the proven archive byte by byte, at the moment of sharing. After that, a hard link
+//! makes damage to one SDK damage to another. Each has its own manifest, so that `verify` finds it from either side, and it
+//! names those that have the same file ([`others_with`]). A repair writes or shares anew, and never from what is damaged.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::{fs, mem};
+
+use govern_core::version::Version;
+use rustix::fs::{AtFlags, Mode, OFlags};
+
+use crate::{Store, disk, record, walk};
+
+/// Larger files are written: they are programs, which differ from release to release.
+const MAX_SHARED: u64 = 2 << 20;
+
+/// How two SDKs share a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// Two files on the same blocks, until one is written to.
+    Reflink,
+    /// One file with two names.
+    HardLink,
+}
+
+impl Means {
+    /// The word for it in records and messages.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Means::Reflink => "reflink",
+            Means::HardLink => "hard link",
+        }
+    }
+
+    pub(crate) fn parse(word: &str) -> Option<Means> {
+        [Means::Reflink, Means::HardLink].into_iter().find(|means| means.word() == word)
+    }
+}
+
+/// What an SDK shares with another one since it was installed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shared {
+    /// The SDK.
+    pub version: Version,
+    /// Whose files it has.
+    pub with: Version,
+    /// How.
+    pub means: Means,
+    /// Number of files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// The SDK that a new one may have files in common with.
+pub(crate) struct Twins {
+    of: Version,
+    with: Version,
+    root: OwnedFd,
+    /// What the file system can, as far as was tried.
+    means: Option<Means>,
+    files: u64,
+    bytes: u64,
+    /// Kept for the next file.
+    buffer: Vec<u8>,
+}
+
+/// A file that is the same as the one that comes, so far.
+pub(crate) struct Twin {
+    file: File,
+    bytes: Vec<u8>,
+    same: usize,
+}
+
+impl Twin {
+    /// Whether these bytes come next in it.
+    pub(crate) fn goes_on_with(&mut self, bytes: &[u8]) -> bool {
+        let is_same = self.bytes[self.same..].starts_with(bytes);
+        if is_same {
+            self.same += bytes.len();
+        }
+        is_same
+    }
+
+    /// What was the same.
+    pub(crate) fn same(&self) -> &[u8] {
+        &self.bytes[..self.same]
+    }
+}
+
+impl Twins {
+    /// The newest other SDK of the minor of `of`.
+    pub(crate) fn of(store: &Store, of: &Version) -> Option<Twins> {
+        let is_near = |other: &Version| other != of && other.family().is_some() && other.family() == of.family();
+        let with = store.trees().ok()?.into_iter().find(is_near)?;
+        let root = walk::open_root(&store.layout.sdk(&with)).ok()?;
+        let (of, means) = (of.clone(), Some(Means::Reflink));
+        Some(Twins { of, with, root, means, files: 0, bytes: 0, buffer: Vec::new() })
+    }
+
+    /// The file of this path, if its size and mode are right and it is ours.
+    pub(crate) fn open(&mut self, path: &str, size: u64, mode: Mode) -> Option<Twin> {
+        self.means?;
+        if size == 0 || size > MAX_SHARED {
+            return None;
+        }
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let mut file = File::from(rustix::fs::openat(&self.root, path, flags, Mode::empty()).ok()?);
+        let found = file.metadata().ok()?;
+        let is_ours = found.uid() == rustix::process::geteuid().as_raw();
+        if !found.is_file() || found.len() != size || Mode::from_raw_mode(found.mode()) != mode || !is_ours {
+            return None;
+        }
+        let mut bytes = mem::take(&mut self.buffer);
+        bytes.resize(usize::try_from(size).ok()?, 0);
+        file.read_exact(&mut bytes).ok()?;
+        Some(Twin { file, bytes, same: 0 })
+    }
+
+    /// Gives a new name in `directory` the content of a twin that was the same to its end. `create` makes the empty file
+    /// for a reflink. False where it has to be written.
+    pub(crate) fn share(
+        &mut self,
+        twin: &Twin,
+        path: &str,
+        directory: BorrowedFd<'_>,
+        create: impl FnOnce() -> Option<File>,
+    ) -> bool {
+        let Some(name) = Path::new(path).file_name().filter(|_| twin.same == twin.bytes.len()) else { return false };
+        let (reflink, link) = (self.means == Some(Means::Reflink), self.means.is_some());
+        let is_shared = if reflink && disk::reflink(&twin.file, directory, name, create) {
+            true
+        } else if link && rustix::fs::linkat(&self.root, path, directory, name, AtFlags::empty()).is_ok() {
+            self.means = Some(Means::HardLink);
+            true
+        } else {
+            // Not on this file system, or not for this user. What is there already is shared all the same.
+            if self.files == 0 {
+                self.means = None;
+            }
+            false
+        };
+        if is_shared {
+            self.files += 1;
+            self.bytes += twin.bytes.len() as u64;
+        }
+        is_shared
+    }
+
+    /// Takes back a twin's memory.
+    pub(crate) fn done(&mut self, twin: Twin) {
+        self.buffer = twin.bytes;
+    }
+
+    /// What came of it.
+    pub(crate) fn shared(self) -> Option<Shared> {
+        let Twins { of, with, means, files, bytes, .. } = self;
+        let means = means.filter(|_| files > 0)?;
+        Some(Shared { version: of, with, means, files, bytes })
+    }
+}
+
+impl Store {
+    /// What the installed SDKs share, newest first: by their records, as far as both are still installed.
+    ///
+    /// # Errors
+    /// When the directory of the SDKs cannot be listed. A record that cannot be read tells nothing.
+    pub fn shared(&self) -> Result<Vec<Shared>, crate::Error> {
+        let shared = |version: &Version| record::load_header(&self.layout.record(version)).ok()??.shared(version);
+        let all = self.trees()?;
+        Ok(all.iter().filter_map(shared).filter(|shared| all.contains(&shared.with)).collect())
+    }
+}
+
+/// The other SDKs that have some of these files of `version`, and which: the same ones, not only ones that look the same.
+pub(crate) fn others_with(store: &Store, version: &Version, paths: &[&Path]) -> BTreeMap<Version, Vec<PathBuf>> {
+    let mut others: BTreeMap<Version, Vec<PathBuf>> = BTreeMap::new();
+    let id = |version: &Version, path: &Path| fs::symlink_metadata(store.layout.sdk(version).join(path)).ok();
+    let trees = store.trees().unwrap_or_default();
+    for path in paths {
+        let Some(own) = id(version, path).filter(|own| own.is_file() && own.nlink() > 1) else { continue };
+        for other in trees.iter().filter(|other| *other != version) {
+            if id(other, path).is_some_and(|found| (found.dev(), found.ino()) == (own.dev(), own.ino())) {
+                others.entry(other.clone()).or_default().push((*path).to_owned());
+            }
+        }
+    }
+    others
+}
