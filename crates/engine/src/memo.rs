@@ -1,13 +1,14 @@
 //! Remembers what was found around a directory, and believes it only while every directory and file on the way says by
 //! its stamp that nothing changed: one stat each, and no reading. An edit is seen by the very next question.
 //!
-//! What a directory holds changes with its own stamp, so that names which are not there cost nothing. Where stamps may
-//! lag behind the truth (other machines' file systems, FUSE), nothing is remembered. Leaves out what is looked at
-//! (`look`) and what follows from it (core).
+//! What a directory holds changes with its own stamp, so that names which are not there cost nothing; where others come
+//! and go (`/tmp`, a home), they are looked for. Where stamps may lag behind the truth (other machines' file systems,
+//! FUSE), nothing is remembered. Leaves out what is looked at (`look`) and what follows from it (core).
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -41,15 +42,33 @@ struct Key {
 }
 
 /// Surroundings, and what must still be so for them to hold.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Known {
     around: Arc<Surroundings>,
     /// The settings that the overrides are from.
     config: Arc<Config>,
-    /// None for a file that is not there.
-    stamps: Vec<(PathBuf, Option<Stamp>)>,
+    stamps: Stamps,
+}
+
+/// The stamps of everything that is looked at around a directory, or that would be if it were there.
+#[derive(Clone, Debug)]
+struct Stamps {
+    /// The directories on the way up, nearest first.
+    levels: Vec<Level>,
+    /// Files that lie elsewhere; no stamp for one that is not there.
+    elsewhere: Vec<(PathBuf, Option<Stamp>)>,
     /// The directory for temporary files: which one it is, whatever is in it.
     temporary: Option<(u64, u64)>,
+}
+
+/// A directory on the way up.
+#[derive(Clone, Debug)]
+struct Level {
+    /// None for a directory that is not there.
+    stamp: Option<Stamp>,
+    /// The files of [`look::NAMES`] in it. What is there may change without its directory: it is edited in place, or it
+    /// is a link to something, and has no stamp while that is not there.
+    files: Vec<(&'static str, Option<Stamp>)>,
 }
 
 impl Memo {
@@ -62,26 +81,31 @@ impl Memo {
         layout: &Layout,
         os: &str,
     ) -> Result<Arc<Surroundings>, Error> {
+        let now = SystemTime::now();
         let key = Key { dir: dir.to_owned(), vars: look::VARIABLES.map(|name| vars.os(name).map(OsString::from)) };
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&key).map(Arc::clone);
-        if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.config, config) && known.holds(vars)) {
+        if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.config, config))
+            && let Some(others) = known.stamps.hold(dir, vars)
+        {
             self.hits.fetch_add(1, Ordering::Relaxed);
-            return Ok(Arc::clone(&known.around));
+            let around = Arc::clone(&known.around);
+            if !others.is_empty() && others.iter().all(|(_, stamp)| stamp.is_settled_locally(now)) {
+                let mut known = Known::clone(&known);
+                known.stamps.replace(others);
+                self.keep(key, known);
+            }
+            return Ok(around);
         }
         // Stamps before reading: a change in between is seen next time.
-        let now = SystemTime::now();
-        let before = stamps(dir, vars, os).filter(|stamps| {
-            stamps.iter().filter_map(|(_, stamp)| stamp.as_ref()).all(|stamp| stamp.is_settled_locally(now))
-        });
-        let temporary = id_of(look::temporary(vars));
+        let stamps = Stamps::take(dir, vars, os, now);
         let mut around = look::around(dir, vars, layout, os)?;
         around.overrides.clone_from(&config.overrides);
         let around = Arc::new(around);
         // A workspace that `go env -w` names is known only now, too late for its stamp.
         let has_hidden_work = around.go_env.line("GOWORK").is_some() && vars.os("GOWORK").is_none();
-        if let Some(stamps) = before.filter(|_| !has_hidden_work) {
+        if let Some(stamps) = stamps.filter(|_| !has_hidden_work) {
             let (around, config) = (Arc::clone(&around), Arc::clone(config));
-            self.keep(key, Known { around, config, stamps, temporary });
+            self.keep(key, Known { around, config, stamps });
         }
         Ok(around)
     }
@@ -101,44 +125,84 @@ impl Memo {
     }
 }
 
-impl Known {
-    fn holds(&self, vars: &Vars) -> bool {
-        self.stamps.iter().all(|(path, stamp)| Stamp::of(path) == *stamp)
-            && id_of(look::temporary(vars)) == self.temporary
+impl Stamps {
+    /// Takes the stamps. `None` where they are not to be trusted: too young, or another machine's.
+    fn take(dir: &Path, vars: &Vars, os: &str, now: SystemTime) -> Option<Stamps> {
+        let mut local: Vec<u64> = Vec::new();
+        let mut take = |path: &Path| {
+            let Some(stamp) = Stamp::of(path) else { return Some(None) };
+            let (device, _) = stamp.id();
+            if !local.contains(&device) {
+                if !is_local(path) {
+                    return None;
+                }
+                local.push(device);
+            }
+            stamp.is_settled_locally(now).then_some(Some(stamp))
+        };
+        let mut levels = Vec::new();
+        for dir in look::levels(dir) {
+            let mut level = Level { stamp: take(dir)?, files: Vec::new() };
+            for name in look::NAMES {
+                let path = dir.join(name);
+                if fs::symlink_metadata(&path).is_ok() {
+                    level.files.push((name, take(&path)?));
+                }
+            }
+            levels.push(level);
+        }
+        let mut elsewhere = Vec::new();
+        for path in look::elsewhere(vars, os) {
+            let stamp = take(&path)?;
+            elsewhere.push((path, stamp));
+        }
+        Some(Stamps { levels, elsewhere, temporary: id_of(look::temporary(vars)) })
+    }
+
+    /// Says whether everything is as it was; if so, with the new stamps of directories in which something else changed,
+    /// each by how far up it is.
+    fn hold(&self, dir: &Path, vars: &Vars) -> Option<Vec<(usize, Stamp)>> {
+        let mut others = Vec::new();
+        for (up, (dir, level)) in look::levels(dir).zip(&self.levels).enumerate() {
+            let stamp = Stamp::of(dir);
+            if stamp != level.stamp {
+                let (new, old) = (stamp?, level.stamp.as_ref()?);
+                if new.id() != old.id() || !level.has_the_same_names(dir) {
+                    return None;
+                }
+                others.push((up, new));
+            }
+            if level.files.iter().any(|(name, stamp)| Stamp::of(&dir.join(name)) != *stamp) {
+                return None;
+            }
+        }
+        let is_same = self.elsewhere.iter().all(|(path, stamp)| Stamp::of(path) == *stamp)
+            && id_of(look::temporary(vars)) == self.temporary;
+        is_same.then_some(others)
+    }
+
+    /// Takes newer stamps of some directories for the ones that [`Stamps::hold`] held.
+    fn replace(&mut self, others: Vec<(usize, Stamp)>) {
+        for (up, stamp) in others {
+            self.levels[up].stamp = Some(stamp);
+        }
+    }
+}
+
+impl Level {
+    /// Says whether no name that counts came or went, in a directory that has changed.
+    fn has_the_same_names(&self, dir: &Path) -> bool {
+        let is_free = |name| fs::symlink_metadata(dir.join(name)).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
+        look::NAMES.iter().all(|name| match self.files.iter().find(|(known, _)| known == name) {
+            // Whether the file is the same is for its stamp to say. A link to nothing has none, and no file neither.
+            Some((_, stamp)) => stamp.is_some(),
+            None => is_free(name),
+        })
     }
 }
 
 fn id_of(path: &Path) -> Option<(u64, u64)> {
     Stamp::of(path).map(|stamp| stamp.id())
-}
-
-/// The stamps of everything that is looked at around a directory, or that would be if it were there. `None` where stamps
-/// are not to be trusted.
-fn stamps(dir: &Path, vars: &Vars, os: &str) -> Option<Vec<(PathBuf, Option<Stamp>)>> {
-    let mut stamps: Vec<(PathBuf, Option<Stamp>)> = Vec::new();
-    let mut add = |path: PathBuf| {
-        let stamp = Stamp::of(&path);
-        stamps.push((path, stamp));
-    };
-    for level in look::levels(dir) {
-        add(level.to_owned());
-        // What is there may change without its directory: it is edited in place, or it is a link to something.
-        let there =
-            look::NAMES.map(|name| level.join(name)).into_iter().filter(|path| fs::symlink_metadata(path).is_ok());
-        there.for_each(&mut add);
-    }
-    look::elsewhere(vars, os).into_iter().for_each(&mut add);
-    let mut local: Vec<u64> = Vec::new();
-    for (path, stamp) in &stamps {
-        let Some((device, _)) = stamp.as_ref().map(Stamp::id) else { continue };
-        if !local.contains(&device) {
-            if !is_local(path) {
-                return None;
-            }
-            local.push(device);
-        }
-    }
-    Some(stamps)
 }
 
 #[cfg(test)]
@@ -252,6 +316,46 @@ mod tests {
             edit(&world);
             assert_ne!(world.seen(&dir), before, "{what}");
         }
+    }
+
+    #[test]
+    fn what_else_happens_in_a_directory_is_not_mistaken_for_an_edit_nor_an_edit_for_that() {
+        let world = World::new();
+        world.write("a/b/go.mod", "module m\n\ngo 1.24.0\n");
+        world.write("a/.go-version", "1.26.6\n");
+        symlink(".tool-versions", world.path("a/.tool-versions")).unwrap();
+        let dir = world.path("a/b");
+        let before = world.remember(&dir);
+        assert!(before.contains("passed over"), "a link to itself cannot be read");
+        for at in 0..50 {
+            let hits = world.hits();
+            world.write(&format!("a/b/{at}"), "");
+            assert_eq!(world.seen(&dir), before);
+            assert_eq!(world.hits(), hits + 1, "read again for nothing");
+        }
+        world.write("a/b/other", "");
+        world.write("a/b/.go-version", "1.21.13\n");
+        assert_ne!(world.seen(&dir), before);
+        fs::remove_file(world.path("a/b/.go-version")).unwrap();
+        assert_eq!(world.remember(&dir), before);
+        fs::remove_file(world.path("a/.tool-versions")).unwrap();
+        assert_ne!(world.seen(&dir), before);
+    }
+
+    #[test]
+    fn a_directory_in_which_something_else_changed_is_believed_again() {
+        let world = World::new();
+        world.write("a/.go-version", "1.26.6\n");
+        let dir = world.path("a");
+        world.remember(&dir);
+        world.write("a/other", "");
+        let stamp = || Stamp::of(&dir).unwrap();
+        while !stamp().is_settled_locally(SystemTime::now()) {
+            world.seen(&dir);
+        }
+        world.seen(&dir);
+        let known = world.memo.known.read().unwrap();
+        assert_eq!(known.values().next().unwrap().stamps.levels[0].stamp, Some(stamp()));
     }
 
     #[test]
