@@ -232,6 +232,45 @@ async fn an_sdk_that_loses_its_go_and_gets_it_back_is_seen() {
     running.end().await;
 }
 
+/// Of many SDKs only those that a decision is made by are looked at. Each is taken away in turn, whoever counts on it.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_sdks_the_one_that_lost_its_go_is_seen_by_whoever_counts_on_it() {
+    let versions: Vec<String> =
+        (20..28).flat_map(|minor| (1..5).map(move |patch| format!("1.{minor}.{patch}"))).collect();
+    let home = Home::with(&versions.iter().map(String::as_str).collect::<Vec<_>>());
+    let daemon = Daemon::start(home.setup()).unwrap().unwrap();
+    let engine = daemon.engine();
+    let running = Running::new(daemon);
+    beside(|| {
+        let mut case = Case::new(home, engine, 0);
+        let mut dirs = vec![case.home.user()];
+        let pins = ["oldstable", "latest", "1.24", "1.25.2", "1.26.1\n1.23.4", ">=1.21, <1.25"];
+        dirs.extend(pins.iter().enumerate().map(|(at, pin)| case.home.project(&format!("{at}"), pin)));
+        for (name, text) in [("floor", "go 1.26.2\n"), ("stale", "go 1.20\n\ntoolchain go1.22.2\n")] {
+            let dir = case.home.user().join(name);
+            fs::create_dir_all(&dir).unwrap();
+            fs::write(dir.join("go.mod"), format!("module m\n\n{text}")).unwrap();
+            dirs.push(dir);
+        }
+        case.rest();
+        let all: Vec<_> = dirs.iter().map(|dir| case.home.program(dir)).collect();
+        let mut changed = 0;
+        for version in &versions {
+            let go = case.home.layout.sdks().join(format!("go{version}/bin/go"));
+            fs::rename(&go, go.with_extension("old")).unwrap();
+            for (dir, before) in dirs.iter().zip(&all) {
+                case.ask(dir);
+                changed += usize::from(case.home.program(dir) != *before);
+            }
+            fs::rename(go.with_extension("old"), &go).unwrap();
+            dirs.iter().for_each(|dir| case.ask(dir));
+        }
+        assert!(changed >= dirs.len(), "{changed} answers were others: nothing was put to the test");
+    })
+    .await;
+    running.end().await;
+}
+
 /// Mounts need privileges, and must be nobody else's: this runs the next test in a namespace of its own.
 #[cfg(target_os = "linux")]
 #[test]
