@@ -65,6 +65,8 @@ struct Shared {
     threads: Mutex<Threads>,
     ended: Condvar,
     deadline: Duration,
+    /// The user who may ask.
+    uid: u32,
     respond: Responder,
     note: Noter,
     questions: AtomicU64,
@@ -102,6 +104,7 @@ impl ShimLane {
             threads: Mutex::default(),
             ended: Condvar::new(),
             deadline,
+            uid: os::own_uid(),
             respond,
             note,
             questions: AtomicU64::new(0),
@@ -176,26 +179,25 @@ impl Shared {
     /// Waits for a connection. `None` at the end.
     fn accept(&self, place: &mut Option<Place>) -> Option<UnixStream> {
         loop {
-            // Before the door is looked at: whoever sets it closes the door afterwards.
-            let ending = self.threads().ending;
-            if ending == Some(Ending::Leave) {
-                return None;
-            }
             let door = self.door();
             if place.as_ref().is_none_or(|place| !place.is_at(&door)) {
                 *place = Place::at(door).inspect_err(|error| tracing::warn!(%error, "no place at the door")).ok();
             }
-            let Some(place) = place.as_ref() else {
-                pause();
-                continue;
-            };
+            let place = place.as_ref();
+            place.map_or_else(pause, Place::wait);
+            // Before a connection is taken: whoever sets it closes the door afterwards, which ends the wait.
+            let ending = self.threads().ending;
+            if ending == Some(Ending::Leave) {
+                return None;
+            }
+            let Some(place) = place else { continue };
             match place.listener().accept() {
                 Ok((connection, _)) => return Some(connection),
+                // Somebody else was quicker, or the door is closed.
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     if ending.is_some() {
                         return None;
                     }
-                    place.wait();
                 }
                 Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {}
                 Err(error) => {
@@ -217,7 +219,7 @@ impl Shared {
     }
 
     fn serve(&self, connection: &UnixStream, question: &mut [u8], answer: &mut [u8]) -> io::Result<()> {
-        if os::peer_uid(connection)? != os::own_uid() {
+        if os::peer_uid(connection)? != self.uid {
             return Err(io::Error::other("another user asks"));
         }
         // Elsewhere a connection takes this over from the listener.
