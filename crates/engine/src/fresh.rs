@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use rustix::fs::Stat;
+use rustix::io;
+
 /// File systems stamp with the kernel's tick (1–10 ms) or coarser (2 s on some). A stamp this young may belong to more
 /// than one state, so that it proves nothing.
 const SETTLED: Duration = Duration::from_secs(3);
@@ -24,11 +27,16 @@ pub(crate) struct Stamp {
 impl Stamp {
     /// The state that the file at the end of all links is in; `None` when there is none to be seen.
     pub(crate) fn of(path: &Path) -> Option<Stamp> {
+        Stamp::read(rustix::fs::stat(path))
+    }
+
+    /// What the kernel says of a file, as a stamp.
+    pub(crate) fn read(stat: io::Result<Stat>) -> Option<Stamp> {
         /// Their types are others on every system.
         fn number<N: TryInto<T>, T: Default>(number: N) -> T {
             number.try_into().unwrap_or_default()
         }
-        let stat = rustix::fs::stat(path).ok()?;
+        let stat = stat.ok()?;
         Some(Stamp {
             id: (number(stat.st_dev), number(stat.st_ino)),
             size: number(stat.st_size),

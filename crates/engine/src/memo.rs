@@ -5,13 +5,15 @@
 //! and go (`/tmp`, a home), they are looked for. Where stamps may lag behind the truth (other machines' file systems,
 //! FUSE), nothing is remembered. Leaves out what is looked at (`look`) and what follows from it (core).
 
+mod held;
+
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use govern_core::decide::Surroundings;
@@ -22,6 +24,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::fresh::{Stamp, is_local};
 use crate::look;
+use held::Held;
 
 /// Directories that are remembered at once; with all that is known of them some 20 MB.
 const MOST: usize = 8192;
@@ -31,7 +34,20 @@ const MOST: usize = 8192;
 pub(crate) struct Memo {
     /// Std lock: held for a look-up or an insertion.
     known: RwLock<HashMap<Key, Arc<Known>>>,
+    /// Std mutex: held for a clone, and once for opening the directories of a project.
+    last: Mutex<Last>,
     hits: AtomicU64,
+}
+
+/// What was asked for last. Whoever builds asks in one directory a hundred times: what is on the way up from it is held
+/// open from the second time on.
+#[derive(Debug, Default)]
+enum Last {
+    #[default]
+    Nothing,
+    Once(Arc<Known>),
+    /// Nothing is held where that cannot be.
+    Often(Arc<Known>, Option<Arc<Held>>),
 }
 
 /// What surroundings depend on, besides the disk.
@@ -85,11 +101,12 @@ impl Memo {
         let key = Key { dir: dir.to_owned(), vars: look::VARIABLES.map(|name| vars.os(name).map(OsString::from)) };
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&key).map(Arc::clone);
         if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.config, config))
-            && let Some(others) = known.stamps.hold(dir, vars)
+            && let Some(others) = self.holds(&known, dir, vars)
         {
             self.hits.fetch_add(1, Ordering::Relaxed);
             let around = Arc::clone(&known.around);
-            if !others.is_empty() && others.iter().all(|(_, stamp)| stamp.is_settled_locally(now)) {
+            let others: Vec<_> = others.into_iter().filter(|(_, stamp)| stamp.is_settled_locally(now)).collect();
+            if !others.is_empty() {
                 let mut known = Known::clone(&known);
                 known.stamps.replace(others);
                 self.keep(key, known);
@@ -113,6 +130,30 @@ impl Memo {
     /// How often nothing had to be read.
     pub(crate) fn hits(&self) -> u64 {
         self.hits.load(Ordering::Relaxed)
+    }
+
+    /// As [`Stamps::hold`], the shorter way where it is open.
+    fn holds(&self, known: &Arc<Known>, dir: &Path, vars: &Vars) -> Option<Vec<(usize, Stamp)>> {
+        match self.held(known, dir) {
+            Some(held) if known.stamps.hold_in(&held, dir, vars) => Some(Vec::new()),
+            _ => known.stamps.hold(dir, vars),
+        }
+    }
+
+    fn held(&self, known: &Arc<Known>, dir: &Path) -> Option<Arc<Held>> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Last::Often(often, held) if Arc::ptr_eq(often, known) => held.clone(),
+            Last::Once(once) if Arc::ptr_eq(once, known) => {
+                let held = Held::open(dir).map(Arc::new);
+                *last = Last::Often(Arc::clone(known), held.clone());
+                held
+            }
+            _ => {
+                *last = Last::Once(Arc::clone(known));
+                None
+            }
+        }
     }
 
     fn keep(&self, key: Key, known: Known) {
@@ -176,9 +217,25 @@ impl Stamps {
                 return None;
             }
         }
-        let is_same = self.elsewhere.iter().all(|(path, stamp)| Stamp::of(path) == *stamp)
-            && id_of(look::temporary(vars)) == self.temporary;
-        is_same.then_some(others)
+        self.hold_elsewhere(vars).then_some(others)
+    }
+
+    /// Says whether everything is as it was, the directories to the last name in them: only then do they prove that the
+    /// paths still lead to what is held.
+    fn hold_in(&self, held: &Held, dir: &Path, vars: &Vars) -> bool {
+        // Those far up are the busy ones.
+        let mut levels = self.levels.iter().enumerate().rev();
+        held.leads_to(dir)
+            && levels.all(|(up, level)| {
+                let is_same = |(name, stamp): &(&str, _)| Stamp::read(held.stat_in(up, name)) == *stamp;
+                Stamp::read(held.stat(up)) == level.stamp && level.files.iter().all(is_same)
+            })
+            && self.hold_elsewhere(vars)
+    }
+
+    fn hold_elsewhere(&self, vars: &Vars) -> bool {
+        self.elsewhere.iter().all(|(path, stamp)| Stamp::of(path) == *stamp)
+            && id_of(look::temporary(vars)) == self.temporary
     }
 
     /// Takes newer stamps of some directories for the ones that [`Stamps::hold`] held.

@@ -7,7 +7,7 @@ mod edits;
 
 use std::collections::VecDeque;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -48,12 +48,14 @@ struct Case {
     seed: u64,
     last: VecDeque<String>,
     asked: usize,
+    /// Where is asked next, and for how many edits more: what is asked in again and again is remembered in another way.
+    stay: (PathBuf, usize),
 }
 
 impl Case {
     fn new(home: Home, engine: Engine, seed: u64) -> Case {
         let tree = Tree::new(home.user(), home.layout.clone(), Random::new(seed));
-        Case { home, tree, engine, seed, last: VecDeque::new(), asked: 0 }
+        Case { home, tree, engine, seed, last: VecDeque::new(), asked: 0, stay: (PathBuf::new(), 0) }
     }
 
     /// The question, as a shim's variables have it.
@@ -97,7 +99,11 @@ impl Case {
                 self.last.pop_front();
             }
             self.last.push_back(what);
-            let dir = self.tree.somewhere();
+            if self.stay.1 == 0 {
+                self.stay = (self.tree.somewhere(), 4);
+            }
+            self.stay.1 -= 1;
+            let dir = self.stay.0.clone();
             self.ask(&dir);
         }
     }
