@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use govern_wire::{MAX_FRAME, Question};
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::event::Timespec;
 use rustix::io::Errno;
+use rustix::net::sockopt::Timeout;
 use rustix::net::{RecvFlags, SendFlags};
 
 use crate::answer::{Reply, fallback};
@@ -273,15 +274,15 @@ fn pause() {
 fn receive(connection: &UnixStream, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
     let mut len = 0;
     loop {
-        // Almost always the question is there already.
-        match rustix::net::recv(connection, &mut buffer[len..], RecvFlags::DONTWAIT) {
+        let left = deadline.checked_duration_since(Instant::now()).filter(|left| left.as_micros() > 0);
+        let left = left.ok_or(io::ErrorKind::TimedOut)?;
+        // Waits in the call that reads: a shim connects before it knows what to ask, and we are awake too early.
+        rustix::net::sockopt::set_socket_timeout(connection, Timeout::Recv, Some(left))?;
+        match rustix::net::recv(connection, &mut buffer[len..], RecvFlags::empty()) {
             Ok((0, _)) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok((read, _)) => len += read,
             Err(Errno::INTR) => continue,
-            Err(Errno::AGAIN) => {
-                wait_until(connection, deadline)?;
-                continue;
-            }
+            Err(Errno::AGAIN) => return Err(io::ErrorKind::TimedOut.into()),
             Err(e) => return Err(e.into()),
         }
         match Question::frame_len(&buffer[..len]) {
@@ -289,17 +290,6 @@ fn receive(connection: &UnixStream, buffer: &mut [u8], deadline: Instant) -> io:
             Ok(_) => {}
             Err(_) => return Ok(len),
         }
-    }
-}
-
-/// Waits until there is something to read.
-fn wait_until(connection: &UnixStream, deadline: Instant) -> io::Result<()> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    let left = Timespec::try_from(left).map_err(io::Error::other)?;
-    match rustix::event::poll(&mut [PollFd::new(connection, PollFlags::IN)], Some(&left)) {
-        Ok(0) => Err(io::ErrorKind::TimedOut.into()),
-        Ok(_) | Err(Errno::INTR) => Ok(()),
-        Err(e) => Err(e.into()),
     }
 }
 
