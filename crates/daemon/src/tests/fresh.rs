@@ -108,6 +108,32 @@ impl Case {
         }
     }
 
+    /// The directory itself stays, and so do those that were above it; but its path leads there another way, past a pin.
+    #[cfg(target_os = "linux")]
+    fn mount_in_the_way(&mut self) {
+        let mount = |words: &[&str], at: &Path| {
+            assert!(Command::new("mount").args(words).arg(at).status().unwrap().success(), "{words:?} {at:?}");
+        };
+        let (top, aside) = (self.home.project("held", "1.24.11\n"), self.home.user().join("aside"));
+        let (above, dir) = (top.join("a"), top.join("a/b/c"));
+        fs::create_dir_all(&dir).unwrap();
+        fs::create_dir_all(&aside).unwrap();
+        fs::write(above.join(".go-version"), "1.26.6\n").unwrap();
+        self.rest();
+        let before = self.home.program(&dir);
+        (0..4).for_each(|_| self.ask(&dir));
+        mount(&["--bind", dir.to_str().unwrap()], &aside);
+        mount(&["-t", "tmpfs", "none"], &above);
+        fs::create_dir_all(&dir).unwrap();
+        mount(&["--bind", aside.to_str().unwrap()], &dir);
+        self.ask(&dir);
+        assert_ne!(self.home.program(&dir), before, "nothing was put to the test");
+        for at in [&dir, &above, &aside] {
+            assert!(Command::new("umount").arg("-l").arg(at).status().unwrap().success());
+            self.ask(&dir);
+        }
+    }
+
     /// Lets stamps age, so that what is read now is remembered and believed.
     #[expect(clippy::disallowed_methods, reason = "nothing but time makes a stamp old")]
     fn rest(&mut self) {
@@ -314,6 +340,7 @@ async fn edits_among_mounts_are_seen() {
             case.edit(39, Tree::edit);
         }
         case.tree.unmount_all();
+        case.mount_in_the_way();
         case
     })
     .await;
