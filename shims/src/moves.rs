@@ -34,6 +34,8 @@ pub(crate) struct Process {
     pub(crate) environment: &'static List<'static>,
     /// The effective user, or `None` when the program runs with more rights than its caller: such a one asks nobody.
     pub(crate) uid: Option<u32>,
+    /// The path that the caller executed, where the kernel tells. A link perhaps, or a script that has us run it.
+    pub(crate) executed: Option<Text<'static>>,
 }
 
 /// All the memory there is: zeros, of which the kernel gives only the pages that are touched.
@@ -66,7 +68,7 @@ impl Scratch {
 pub(crate) fn become_another(mut process: Process, scratch: &'static mut Scratch) -> ! {
     let mut space = Arena::new(&mut scratch.first.space);
     let mut last_space = Arena::new(&mut scratch.second.space);
-    let Some(own) = space.fill(sys::own_path) else {
+    let Some(own) = executed(&process).or_else(|| space.fill(sys::own_path)) else {
         sys::complain(b"error: cannot find the path of this program\nhint: mount -t proc proc /proc\n");
         sys::exit(FAILED);
     };
@@ -81,6 +83,16 @@ pub(crate) fn become_another(mut process: Process, scratch: &'static mut Scratch
     let None = run(&mut process, &home, &mut space, &mut scratch.first.table);
     let errno = fall_back(&process, &home, &mut last_space, &mut scratch.second.table).unwrap_or(Errno::ENOMEM);
     sys::exit(explain(errno, &home, &mut last_space));
+}
+
+/// The path of the running file, where the one that was executed is its real one: asking for it costs more than all
+/// else that is done here, because the kernel makes up a directory in `/proc` for every process that is asked about.
+fn executed(process: &Process) -> Option<&'static [u8]> {
+    let path = process.executed?;
+    let Home { launcher, .. } = Home::of(path.bytes())?;
+    // The name is no link's and no script's: those come by their own.
+    let is_ours = launcher.is_some() || path.bytes().rsplit(|byte| *byte == b'/').next() == Some(process.tool.name());
+    (is_ours && sys::is_real(path)).then(|| path.bytes())
 }
 
 /// The first move: what the daemon names. Returns only when nothing has happened.

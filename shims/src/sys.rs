@@ -19,7 +19,7 @@ use crate::text::Arena;
 
 pub use platform::start;
 pub(crate) use platform::{
-    Clock, Descriptor, become_program, complain, exit, lease, own_path, peer_uid, receive, send_all, table,
+    Clock, Descriptor, become_program, complain, exit, is_real, lease, own_path, peer_uid, receive, send_all, table,
     working_directory,
 };
 

@@ -23,6 +23,16 @@ impl<'a> Text<'a> {
         (bytes.last() == Some(&0)).then(|| Text { start: NonNull::from(bytes).cast(), owner: PhantomData })
     }
 
+    /// The string at an address, unless that is null.
+    ///
+    /// # Safety
+    /// There are bytes of which one is zero, valid for `'a`.
+    #[cfg(bare)]
+    pub(crate) unsafe fn at(address: usize) -> Option<Text<'a>> {
+        let start = NonNull::new(core::ptr::with_exposed_provenance_mut(address))?;
+        Some(Text { start, owner: PhantomData })
+    }
+
     /// The bytes before the zero.
     pub(crate) fn bytes(self) -> &'a [u8] {
         let start = self.start.cast::<u8>().as_ptr();

@@ -3,6 +3,7 @@
 
 mod edits;
 mod floor;
+mod installed;
 mod next;
 mod selection;
 mod wishes;
@@ -23,6 +24,8 @@ use crate::settings::Settings;
 use crate::spec::{LinkName, ParseSpecError, Spec};
 use crate::vars::Vars;
 use crate::version::Version;
+
+use installed::Installed;
 
 pub use edits::{Edits, Launchers, MAX_DEPTH};
 pub use next::{Next, Step, next};
@@ -224,8 +227,7 @@ struct Case<'a> {
     question: &'a Question,
     command: Command,
     around: &'a Surroundings,
-    /// Installed releases, in any order.
-    installed: &'a [Version],
+    installed: &'a Installed<'a>,
     settings: &'a Settings,
 }
 
@@ -237,6 +239,27 @@ pub fn decide(
     question: &Question,
     around: &Surroundings,
     installed: &[Version],
+    settings: &Settings,
+) -> Result<Decision, Refusal> {
+    decide_by(question, around, installed, settings).0
+}
+
+/// Decides, and says by which of the installed releases: without the others it would be the same.
+pub fn decide_by<'a>(
+    question: &Question,
+    around: &Surroundings,
+    installed: &'a [Version],
+    settings: &Settings,
+) -> (Result<Decision, Refusal>, Vec<&'a Version>) {
+    let installed = Installed::new(installed);
+    let decision = decide_among(question, around, &installed, settings);
+    (decision, installed.found())
+}
+
+fn decide_among(
+    question: &Question,
+    around: &Surroundings,
+    installed: &Installed<'_>,
     settings: &Settings,
 ) -> Result<Decision, Refusal> {
     let depth = edits::depth(&question.vars);
@@ -256,7 +279,8 @@ pub fn decide(
 /// disk that hangs perhaps, is none of its business.
 #[must_use]
 pub fn linked_names(question: &Question, around: &Surroundings, settings: &Settings) -> Vec<LinkName> {
-    let case = Case { question, command: Command::parse(&question.args), around, installed: &[], settings };
+    let installed = Installed::new(&[]);
+    let case = Case { question, command: Command::parse(&question.args), around, installed: &installed, settings };
     case.linked_names()
 }
 

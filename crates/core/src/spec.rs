@@ -129,17 +129,26 @@ impl Spec {
     ///
     /// A family of which only prereleases exist means the newest of them.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "callers make their iterators for this")]
     pub fn pick<'a>(&self, from: impl Iterator<Item = &'a Version> + Clone) -> Option<&'a Version> {
-        let newest = from.clone().filter(|v| self.admits(v)).max();
+        self.pick_by(|is_meant| from.clone().filter(|version| is_meant(version)).max())
+    }
+
+    /// As [`Spec::pick`], from releases of which somebody gives the newest that is meant.
+    pub(crate) fn pick_by<'a>(
+        &self,
+        newest: impl Fn(&dyn Fn(&Version) -> bool) -> Option<&'a Version>,
+    ) -> Option<&'a Version> {
+        let found = newest(&|v| self.admits(v));
         match self {
-            Spec::Family(major, minor) if newest.is_none() => {
-                from.filter(|v| v.family() == Some((*major, *minor)) && v.is_prerelease() && v.suffix().is_none()).max()
+            Spec::Family(major, minor) if found.is_none() => {
+                newest(&|v| v.family() == Some((*major, *minor)) && v.is_prerelease() && v.suffix().is_none())
             }
             Spec::OldStable => {
-                let family = newest?.family()?;
-                from.filter(|v| self.admits(v) && v.family().is_some_and(|f| f < family)).max()
+                let family = found?.family()?;
+                newest(&|v| self.admits(v) && v.family().is_some_and(|f| f < family))
             }
-            _ => newest,
+            _ => found,
         }
     }
 }

@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use govern_wire::{MAX_FRAME, Question};
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::event::Timespec;
 use rustix::io::Errno;
+use rustix::net::sockopt::Timeout;
 use rustix::net::{RecvFlags, SendFlags};
 
 use crate::answer::{Reply, fallback};
@@ -65,6 +66,8 @@ struct Shared {
     threads: Mutex<Threads>,
     ended: Condvar,
     deadline: Duration,
+    /// The user who may ask.
+    uid: u32,
     respond: Responder,
     note: Noter,
     questions: AtomicU64,
@@ -102,6 +105,7 @@ impl ShimLane {
             threads: Mutex::default(),
             ended: Condvar::new(),
             deadline,
+            uid: os::own_uid(),
             respond,
             note,
             questions: AtomicU64::new(0),
@@ -176,26 +180,25 @@ impl Shared {
     /// Waits for a connection. `None` at the end.
     fn accept(&self, place: &mut Option<Place>) -> Option<UnixStream> {
         loop {
-            // Before the door is looked at: whoever sets it closes the door afterwards.
-            let ending = self.threads().ending;
-            if ending == Some(Ending::Leave) {
-                return None;
-            }
             let door = self.door();
             if place.as_ref().is_none_or(|place| !place.is_at(&door)) {
                 *place = Place::at(door).inspect_err(|error| tracing::warn!(%error, "no place at the door")).ok();
             }
-            let Some(place) = place.as_ref() else {
-                pause();
-                continue;
-            };
+            let place = place.as_ref();
+            place.map_or_else(pause, Place::wait);
+            // Before a connection is taken: whoever sets it closes the door afterwards, which ends the wait.
+            let ending = self.threads().ending;
+            if ending == Some(Ending::Leave) {
+                return None;
+            }
+            let Some(place) = place else { continue };
             match place.listener().accept() {
                 Ok((connection, _)) => return Some(connection),
+                // Somebody else was quicker, or the door is closed.
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     if ending.is_some() {
                         return None;
                     }
-                    place.wait();
                 }
                 Err(e) if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {}
                 Err(error) => {
@@ -217,7 +220,7 @@ impl Shared {
     }
 
     fn serve(&self, connection: &UnixStream, question: &mut [u8], answer: &mut [u8]) -> io::Result<()> {
-        if os::peer_uid(connection)? != os::own_uid() {
+        if os::peer_uid(connection)? != self.uid {
             return Err(io::Error::other("another user asks"));
         }
         // Elsewhere a connection takes this over from the listener.
@@ -271,15 +274,15 @@ fn pause() {
 fn receive(connection: &UnixStream, buffer: &mut [u8], deadline: Instant) -> io::Result<usize> {
     let mut len = 0;
     loop {
-        // Almost always the question is there already.
-        match rustix::net::recv(connection, &mut buffer[len..], RecvFlags::DONTWAIT) {
+        let left = deadline.checked_duration_since(Instant::now()).filter(|left| left.as_micros() > 0);
+        let left = left.ok_or(io::ErrorKind::TimedOut)?;
+        // Waits in the call that reads: a shim connects before it knows what to ask, and we are awake too early.
+        rustix::net::sockopt::set_socket_timeout(connection, Timeout::Recv, Some(left))?;
+        match rustix::net::recv(connection, &mut buffer[len..], RecvFlags::empty()) {
             Ok((0, _)) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok((read, _)) => len += read,
             Err(Errno::INTR) => continue,
-            Err(Errno::AGAIN) => {
-                wait_until(connection, deadline)?;
-                continue;
-            }
+            Err(Errno::AGAIN) => return Err(io::ErrorKind::TimedOut.into()),
             Err(e) => return Err(e.into()),
         }
         match Question::frame_len(&buffer[..len]) {
@@ -287,17 +290,6 @@ fn receive(connection: &UnixStream, buffer: &mut [u8], deadline: Instant) -> io:
             Ok(_) => {}
             Err(_) => return Ok(len),
         }
-    }
-}
-
-/// Waits until there is something to read.
-fn wait_until(connection: &UnixStream, deadline: Instant) -> io::Result<()> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    let left = Timespec::try_from(left).map_err(io::Error::other)?;
-    match rustix::event::poll(&mut [PollFd::new(connection, PollFlags::IN)], Some(&left)) {
-        Ok(0) => Err(io::ErrorKind::TimedOut.into()),
-        Ok(_) | Err(Errno::INTR) => Ok(()),
-        Err(e) => Err(e.into()),
     }
 }
 

@@ -1,11 +1,12 @@
 //! Keeps what was read from disk for as long as the disk says that nothing changed. Where stamps may lag behind the
 //! truth (other machines' file systems, FUSE), nothing is kept.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
+
+use rustix::fs::Stat;
+use rustix::io;
 
 /// File systems stamp with the kernel's tick (1–10 ms) or coarser (2 s on some). A stamp this young may belong to more
 /// than one state, so that it proves nothing.
@@ -26,12 +27,21 @@ pub(crate) struct Stamp {
 impl Stamp {
     /// The state that the file at the end of all links is in; `None` when there is none to be seen.
     pub(crate) fn of(path: &Path) -> Option<Stamp> {
-        let m = fs::metadata(path).ok()?;
+        Stamp::read(rustix::fs::stat(path))
+    }
+
+    /// What the kernel says of a file, as a stamp.
+    pub(crate) fn read(stat: io::Result<Stat>) -> Option<Stamp> {
+        /// Their types are others on every system.
+        fn number<N: TryInto<T>, T: Default>(number: N) -> T {
+            number.try_into().unwrap_or_default()
+        }
+        let stat = stat.ok()?;
         Some(Stamp {
-            id: (m.dev(), m.ino()),
-            size: m.size(),
-            modified: (m.mtime(), m.mtime_nsec()),
-            changed: (m.ctime(), m.ctime_nsec()),
+            id: (number(stat.st_dev), number(stat.st_ino)),
+            size: number(stat.st_size),
+            modified: (number(stat.st_mtime), number(stat.st_mtime_nsec)),
+            changed: (number(stat.st_ctime), number(stat.st_ctime_nsec)),
         })
     }
 
@@ -62,8 +72,8 @@ impl Stamp {
 #[derive(Debug)]
 pub(crate) struct Cached<T> {
     paths: Vec<PathBuf>,
-    /// Std mutex: held for a stat of each path and, when something changed, for one reading.
-    state: Mutex<Option<Kept<T>>>,
+    /// Std mutex: held for a clone or an exchange.
+    kept: Mutex<Option<Arc<Kept<T>>>>,
 }
 
 /// A value with the stamps that its paths had before it was read; no stamp for a path that is not there.
@@ -76,7 +86,12 @@ struct Kept<T> {
 impl<T> Cached<T> {
     /// A value that depends on these paths and on nothing else.
     pub(crate) fn new(paths: Vec<PathBuf>) -> Cached<T> {
-        Cached { paths, state: Mutex::new(None) }
+        Cached { paths, kept: Mutex::new(None) }
+    }
+
+    /// Has the value read again next time.
+    pub(crate) fn forget(&self) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// The value, read again if any path may have changed since, or the value says that it no longer holds.
@@ -86,16 +101,19 @@ impl<T> Cached<T> {
         holds: impl FnOnce(&T) -> bool,
         read: impl FnOnce() -> Result<T, E>,
     ) -> Result<Arc<T>, E> {
-        // Stamps are taken before reading: a change in between is seen next time.
-        let stamps: Vec<Option<Stamp>> = self.paths.iter().map(|path| Stamp::of(path)).collect();
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(kept) = state.as_ref().filter(|kept| kept.stamps == stamps && holds(&kept.value)) {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let is_same =
+            |kept: &Kept<T>| self.paths.iter().zip(&kept.stamps).all(|(path, stamp)| Stamp::of(path) == *stamp);
+        if let Some(kept) = kept.filter(|kept| is_same(kept) && holds(&kept.value)) {
             return Ok(Arc::clone(&kept.value));
         }
+        // Stamps are taken before reading: a change in between is seen next time.
+        let stamps: Vec<Option<Stamp>> = self.paths.iter().map(|path| Stamp::of(path)).collect();
         let value = Arc::new(read()?);
         let mut there = self.paths.iter().zip(&stamps).filter_map(|(path, stamp)| Some((path, stamp.as_ref()?)));
         let settled = there.all(|(path, stamp)| stamp.is_settled_locally(now) && is_local(path));
-        *state = settled.then(|| Kept { stamps, value: Arc::clone(&value) });
+        let kept = settled.then(|| Arc::new(Kept { stamps, value: Arc::clone(&value) }));
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = kept;
         Ok(value)
     }
 }

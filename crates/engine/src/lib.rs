@@ -156,7 +156,10 @@ impl Engine {
             Launchers::Installed => self.layout().launchers_installed(),
         };
         let has_launcher = |name: &str| launchers.join(name).exists();
-        let next = decide::next(question, &around, &self.installed()?.sdks, &settings, &decided.decision, has_launcher);
+        let listed = self.listed()?;
+        let installed = listed.sdks.iter().filter(|version| self.inner.store.has_go(version));
+        let installed: Vec<Version> = installed.cloned().collect();
+        let next = decide::next(question, &around, &installed, &settings, &decided.decision, has_launcher);
         Ok((decided, next))
     }
 
@@ -177,20 +180,39 @@ impl Engine {
             let around = Arc::make_mut(&mut around);
             (around.modules, around.module_file) = (Modules::Off, None);
         }
-        let installed = self.installed()?;
-        if !installed.toolchains.is_empty() {
-            Arc::make_mut(&mut around).sdk_toolchains.clone_from(&installed.toolchains);
-        }
         let links = self.links_for(question, &around, &settings)?;
         if !links.is_empty() {
             Arc::make_mut(&mut around).links = links;
         }
-        let decision = decide::decide(question, &around, &installed.sdks, &settings)?;
+        let decision = self.decide_by_installed(question, &mut around, &settings)?;
         let with_pins = around.levels.iter().filter(|l| !(l.go_version.is_empty() && l.tool_versions.is_empty()));
         let mut pin_dirs: Vec<PathBuf> = with_pins.map(|level| level.dir.clone()).collect();
         pin_dirs.extend(around.module_file.as_ref().and_then(|file| file.path.parent()).map(Path::to_owned));
         pin_dirs.dedup();
         Ok((Decided { decision, dir, pin_dirs }, around, settings))
+    }
+
+    /// Decides by the installed SDKs, of which no more are looked at than the decision is made by.
+    fn decide_by_installed(
+        &self,
+        question: &Question,
+        around: &mut Arc<Surroundings>,
+        settings: &Settings,
+    ) -> Result<Decision, Error> {
+        let mut decide = |installed: &Installation| {
+            if around.sdk_toolchains != installed.toolchains {
+                Arc::make_mut(around).sdk_toolchains.clone_from(&installed.toolchains);
+            }
+            let (decision, by) = decide::decide_by(question, around, &installed.sdks, settings);
+            let is_whole = by.into_iter().all(|version| self.inner.store.has_go(version));
+            (decision, is_whole)
+        };
+        let (decision, is_whole) = decide(&*self.listed()?);
+        if is_whole {
+            return Ok(decision?);
+        }
+        self.inner.installed.forget();
+        Ok(decide(&*self.listed()?).0?)
     }
 
     /// How many decisions needed no pin file to be read again.
@@ -344,13 +366,11 @@ impl Engine {
         Ok(named.map(|(name, goroot)| links::look_at(self.layout(), name.clone(), goroot.clone())).collect())
     }
 
-    fn installed(&self) -> Result<Arc<Installation>, Error> {
+    /// The SDKs as they were found when one came or went last. What goes on below an SDK leaves no mark on the directory of
+    /// all of them: whoever counts on one has to see whether its `go` is still there.
+    fn listed(&self) -> Result<Arc<Installation>, Error> {
         let store = &self.inner.store;
-        // What goes on below an SDK leaves no mark on the directory of all of them.
-        let holds = |kept: &Installation| {
-            kept.sdks.iter().all(|version| store.has_go(version))
-                && kept.incomplete.iter().all(|version| store.sdk(version).is_none())
-        };
+        let holds = |kept: &Installation| kept.incomplete.iter().all(|version| store.sdk(version).is_none());
         let read = || {
             let (sdks, incomplete) = store.named()?.into_iter().partition(|version| store.sdk(version).is_some());
             let sdks: Vec<Version> = sdks;

@@ -114,7 +114,7 @@ fn read_go_env(path: Option<PathBuf>, passed_over: &mut Vec<String>) -> Result<G
 pub(crate) fn directory(question: &Question, cwd: &Path) -> (PathBuf, bool) {
     let logical = |physical: PathBuf| {
         let pwd = question.vars.os("PWD").map(Path::new).filter(|pwd| pwd.is_absolute());
-        match pwd.filter(|pwd| is_same(pwd, &physical)) {
+        match pwd.filter(|pwd| pwd.as_os_str() == physical.as_os_str() || is_same(pwd, &physical)) {
             Some(pwd) => clean(pwd),
             None => physical,
         }

@@ -1,16 +1,19 @@
 //! Remembers what was found around a directory, and believes it only while every directory and file on the way says by
 //! its stamp that nothing changed: one stat each, and no reading. An edit is seen by the very next question.
 //!
-//! What a directory holds changes with its own stamp, so that names which are not there cost nothing. Where stamps may
-//! lag behind the truth (other machines' file systems, FUSE), nothing is remembered. Leaves out what is looked at
-//! (`look`) and what follows from it (core).
+//! What a directory holds changes with its own stamp, so that names which are not there cost nothing; where others come
+//! and go (`/tmp`, a home), they are looked for. Where stamps may lag behind the truth (other machines' file systems,
+//! FUSE), nothing is remembered. Leaves out what is looked at (`look`) and what follows from it (core).
+
+mod held;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use govern_core::decide::Surroundings;
@@ -21,6 +24,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::fresh::{Stamp, is_local};
 use crate::look;
+use held::Held;
 
 /// Directories that are remembered at once; with all that is known of them some 20 MB.
 const MOST: usize = 8192;
@@ -30,7 +34,20 @@ const MOST: usize = 8192;
 pub(crate) struct Memo {
     /// Std lock: held for a look-up or an insertion.
     known: RwLock<HashMap<Key, Arc<Known>>>,
+    /// Std mutex: held for a clone, and once for opening the directories of a project.
+    last: Mutex<Last>,
     hits: AtomicU64,
+}
+
+/// What was asked for last. Whoever builds asks in one directory a hundred times: what is on the way up from it is held
+/// open from the second time on.
+#[derive(Debug, Default)]
+enum Last {
+    #[default]
+    Nothing,
+    Once(Arc<Known>),
+    /// Nothing is held where that cannot be.
+    Often(Arc<Known>, Option<Arc<Held>>),
 }
 
 /// What surroundings depend on, besides the disk.
@@ -41,15 +58,33 @@ struct Key {
 }
 
 /// Surroundings, and what must still be so for them to hold.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Known {
     around: Arc<Surroundings>,
     /// The settings that the overrides are from.
     config: Arc<Config>,
-    /// None for a file that is not there.
-    stamps: Vec<(PathBuf, Option<Stamp>)>,
+    stamps: Stamps,
+}
+
+/// The stamps of everything that is looked at around a directory, or that would be if it were there.
+#[derive(Clone, Debug)]
+struct Stamps {
+    /// The directories on the way up, nearest first.
+    levels: Vec<Level>,
+    /// Files that lie elsewhere; no stamp for one that is not there.
+    elsewhere: Vec<(PathBuf, Option<Stamp>)>,
     /// The directory for temporary files: which one it is, whatever is in it.
     temporary: Option<(u64, u64)>,
+}
+
+/// A directory on the way up.
+#[derive(Clone, Debug)]
+struct Level {
+    /// None for a directory that is not there.
+    stamp: Option<Stamp>,
+    /// The files of [`look::NAMES`] in it. What is there may change without its directory: it is edited in place, or it
+    /// is a link to something, and has no stamp while that is not there.
+    files: Vec<(&'static str, Option<Stamp>)>,
 }
 
 impl Memo {
@@ -62,26 +97,32 @@ impl Memo {
         layout: &Layout,
         os: &str,
     ) -> Result<Arc<Surroundings>, Error> {
+        let now = SystemTime::now();
         let key = Key { dir: dir.to_owned(), vars: look::VARIABLES.map(|name| vars.os(name).map(OsString::from)) };
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&key).map(Arc::clone);
-        if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.config, config) && known.holds(vars)) {
+        if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.config, config))
+            && let Some(others) = self.holds(&known, dir, vars)
+        {
             self.hits.fetch_add(1, Ordering::Relaxed);
-            return Ok(Arc::clone(&known.around));
+            let around = Arc::clone(&known.around);
+            let others: Vec<_> = others.into_iter().filter(|(_, stamp)| stamp.is_settled_locally(now)).collect();
+            if !others.is_empty() {
+                let mut known = Known::clone(&known);
+                known.stamps.replace(others);
+                self.keep(key, known);
+            }
+            return Ok(around);
         }
         // Stamps before reading: a change in between is seen next time.
-        let now = SystemTime::now();
-        let before = stamps(dir, vars, os).filter(|stamps| {
-            stamps.iter().filter_map(|(_, stamp)| stamp.as_ref()).all(|stamp| stamp.is_settled_locally(now))
-        });
-        let temporary = id_of(look::temporary(vars));
+        let stamps = Stamps::take(dir, vars, os, now);
         let mut around = look::around(dir, vars, layout, os)?;
         around.overrides.clone_from(&config.overrides);
         let around = Arc::new(around);
         // A workspace that `go env -w` names is known only now, too late for its stamp.
         let has_hidden_work = around.go_env.line("GOWORK").is_some() && vars.os("GOWORK").is_none();
-        if let Some(stamps) = before.filter(|_| !has_hidden_work) {
+        if let Some(stamps) = stamps.filter(|_| !has_hidden_work) {
             let (around, config) = (Arc::clone(&around), Arc::clone(config));
-            self.keep(key, Known { around, config, stamps, temporary });
+            self.keep(key, Known { around, config, stamps });
         }
         Ok(around)
     }
@@ -89,6 +130,30 @@ impl Memo {
     /// How often nothing had to be read.
     pub(crate) fn hits(&self) -> u64 {
         self.hits.load(Ordering::Relaxed)
+    }
+
+    /// As [`Stamps::hold`], the shorter way where it is open.
+    fn holds(&self, known: &Arc<Known>, dir: &Path, vars: &Vars) -> Option<Vec<(usize, Stamp)>> {
+        match self.held(known, dir) {
+            Some(held) if known.stamps.hold_in(&held, dir, vars) => Some(Vec::new()),
+            _ => known.stamps.hold(dir, vars),
+        }
+    }
+
+    fn held(&self, known: &Arc<Known>, dir: &Path) -> Option<Arc<Held>> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Last::Often(often, held) if Arc::ptr_eq(often, known) => held.clone(),
+            Last::Once(once) if Arc::ptr_eq(once, known) => {
+                let held = Held::open(dir).map(Arc::new);
+                *last = Last::Often(Arc::clone(known), held.clone());
+                held
+            }
+            _ => {
+                *last = Last::Once(Arc::clone(known));
+                None
+            }
+        }
     }
 
     fn keep(&self, key: Key, known: Known) {
@@ -101,44 +166,100 @@ impl Memo {
     }
 }
 
-impl Known {
-    fn holds(&self, vars: &Vars) -> bool {
-        self.stamps.iter().all(|(path, stamp)| Stamp::of(path) == *stamp)
+impl Stamps {
+    /// Takes the stamps. `None` where they are not to be trusted: too young, or another machine's.
+    fn take(dir: &Path, vars: &Vars, os: &str, now: SystemTime) -> Option<Stamps> {
+        let mut local: Vec<u64> = Vec::new();
+        let mut take = |path: &Path| {
+            let Some(stamp) = Stamp::of(path) else { return Some(None) };
+            let (device, _) = stamp.id();
+            if !local.contains(&device) {
+                if !is_local(path) {
+                    return None;
+                }
+                local.push(device);
+            }
+            stamp.is_settled_locally(now).then_some(Some(stamp))
+        };
+        let mut levels = Vec::new();
+        for dir in look::levels(dir) {
+            let mut level = Level { stamp: take(dir)?, files: Vec::new() };
+            for name in look::NAMES {
+                let path = dir.join(name);
+                if fs::symlink_metadata(&path).is_ok() {
+                    level.files.push((name, take(&path)?));
+                }
+            }
+            levels.push(level);
+        }
+        let mut elsewhere = Vec::new();
+        for path in look::elsewhere(vars, os) {
+            let stamp = take(&path)?;
+            elsewhere.push((path, stamp));
+        }
+        Some(Stamps { levels, elsewhere, temporary: id_of(look::temporary(vars)) })
+    }
+
+    /// Says whether everything is as it was; if so, with the new stamps of directories in which something else changed,
+    /// each by how far up it is.
+    fn hold(&self, dir: &Path, vars: &Vars) -> Option<Vec<(usize, Stamp)>> {
+        let mut others = Vec::new();
+        for (up, (dir, level)) in look::levels(dir).zip(&self.levels).enumerate() {
+            let stamp = Stamp::of(dir);
+            if stamp != level.stamp {
+                let (new, old) = (stamp?, level.stamp.as_ref()?);
+                if new.id() != old.id() || !level.has_the_same_names(dir) {
+                    return None;
+                }
+                others.push((up, new));
+            }
+            if level.files.iter().any(|(name, stamp)| Stamp::of(&dir.join(name)) != *stamp) {
+                return None;
+            }
+        }
+        self.hold_elsewhere(vars).then_some(others)
+    }
+
+    /// Says whether everything is as it was, the directories to the last name in them: only then do they prove that the
+    /// paths still lead to what is held.
+    fn hold_in(&self, held: &Held, dir: &Path, vars: &Vars) -> bool {
+        // Those far up are the busy ones.
+        let mut levels = self.levels.iter().enumerate().rev();
+        held.leads_to(dir)
+            && levels.all(|(up, level)| {
+                let is_same = |(name, stamp): &(&str, _)| Stamp::read(held.stat_in(up, name)) == *stamp;
+                Stamp::read(held.stat(up)) == level.stamp && level.files.iter().all(is_same)
+            })
+            && self.hold_elsewhere(vars)
+    }
+
+    fn hold_elsewhere(&self, vars: &Vars) -> bool {
+        self.elsewhere.iter().all(|(path, stamp)| Stamp::of(path) == *stamp)
             && id_of(look::temporary(vars)) == self.temporary
+    }
+
+    /// Takes newer stamps of some directories for the ones that [`Stamps::hold`] held.
+    fn replace(&mut self, others: Vec<(usize, Stamp)>) {
+        for (up, stamp) in others {
+            self.levels[up].stamp = Some(stamp);
+        }
+    }
+}
+
+impl Level {
+    /// Says whether no name that counts came or went, in a directory that has changed.
+    fn has_the_same_names(&self, dir: &Path) -> bool {
+        let is_free = |name| fs::symlink_metadata(dir.join(name)).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
+        look::NAMES.iter().all(|name| match self.files.iter().find(|(known, _)| known == name) {
+            // Whether the file is the same is for its stamp to say. A link to nothing has none, and no file neither.
+            Some((_, stamp)) => stamp.is_some(),
+            None => is_free(name),
+        })
     }
 }
 
 fn id_of(path: &Path) -> Option<(u64, u64)> {
     Stamp::of(path).map(|stamp| stamp.id())
-}
-
-/// The stamps of everything that is looked at around a directory, or that would be if it were there. `None` where stamps
-/// are not to be trusted.
-fn stamps(dir: &Path, vars: &Vars, os: &str) -> Option<Vec<(PathBuf, Option<Stamp>)>> {
-    let mut stamps: Vec<(PathBuf, Option<Stamp>)> = Vec::new();
-    let mut add = |path: PathBuf| {
-        let stamp = Stamp::of(&path);
-        stamps.push((path, stamp));
-    };
-    for level in look::levels(dir) {
-        add(level.to_owned());
-        // What is there may change without its directory: it is edited in place, or it is a link to something.
-        let there =
-            look::NAMES.map(|name| level.join(name)).into_iter().filter(|path| fs::symlink_metadata(path).is_ok());
-        there.for_each(&mut add);
-    }
-    look::elsewhere(vars, os).into_iter().for_each(&mut add);
-    let mut local: Vec<u64> = Vec::new();
-    for (path, stamp) in &stamps {
-        let Some((device, _)) = stamp.as_ref().map(Stamp::id) else { continue };
-        if !local.contains(&device) {
-            if !is_local(path) {
-                return None;
-            }
-            local.push(device);
-        }
-    }
-    Some(stamps)
 }
 
 #[cfg(test)]
@@ -197,12 +318,13 @@ mod tests {
             self.memo.hits()
         }
 
-        /// Asks until the answer comes from memory: the stamps must have aged, and somebody may be busy above.
+        /// Asks until the answer comes from memory: the stamps must have aged, and somebody may be busy above. Then until
+        /// what is on the way up is held open.
         fn remember(&self, dir: &Path) -> String {
             let (begin, hits) = (Instant::now(), self.hits());
             loop {
                 let seen = self.seen(dir);
-                if self.hits() > hits {
+                if self.hits() > hits + 3 {
                     return seen;
                 }
                 assert!(begin.elapsed() < Duration::from_secs(30), "it is never remembered");
@@ -252,6 +374,46 @@ mod tests {
             edit(&world);
             assert_ne!(world.seen(&dir), before, "{what}");
         }
+    }
+
+    #[test]
+    fn what_else_happens_in_a_directory_is_not_mistaken_for_an_edit_nor_an_edit_for_that() {
+        let world = World::new();
+        world.write("a/b/go.mod", "module m\n\ngo 1.24.0\n");
+        world.write("a/.go-version", "1.26.6\n");
+        symlink(".tool-versions", world.path("a/.tool-versions")).unwrap();
+        let dir = world.path("a/b");
+        let before = world.remember(&dir);
+        assert!(before.contains("passed over"), "a link to itself cannot be read");
+        for at in 0..50 {
+            let hits = world.hits();
+            world.write(&format!("a/b/{at}"), "");
+            assert_eq!(world.seen(&dir), before);
+            assert_eq!(world.hits(), hits + 1, "read again for nothing");
+        }
+        world.write("a/b/other", "");
+        world.write("a/b/.go-version", "1.21.13\n");
+        assert_ne!(world.seen(&dir), before);
+        fs::remove_file(world.path("a/b/.go-version")).unwrap();
+        assert_eq!(world.remember(&dir), before);
+        fs::remove_file(world.path("a/.tool-versions")).unwrap();
+        assert_ne!(world.seen(&dir), before);
+    }
+
+    #[test]
+    fn a_directory_in_which_something_else_changed_is_believed_again() {
+        let world = World::new();
+        world.write("a/.go-version", "1.26.6\n");
+        let dir = world.path("a");
+        world.remember(&dir);
+        world.write("a/other", "");
+        let stamp = || Stamp::of(&dir).unwrap();
+        while !stamp().is_settled_locally(SystemTime::now()) {
+            world.seen(&dir);
+        }
+        world.seen(&dir);
+        let known = world.memo.known.read().unwrap();
+        assert_eq!(known.values().next().unwrap().stamps.levels[0].stamp, Some(stamp()));
     }
 
     #[test]

@@ -35,6 +35,7 @@ mod number {
     pub(super) const EXIT_GROUP: usize = 231;
     pub(super) const OPENAT: usize = 257;
     pub(super) const READLINKAT: usize = 267;
+    pub(super) const OPENAT2: usize = 437;
 }
 
 #[cfg(target_arch = "aarch64")]
@@ -57,6 +58,7 @@ mod number {
     pub(super) const GETSOCKOPT: usize = 209;
     pub(super) const EXECVE: usize = 221;
     pub(super) const MMAP: usize = 222;
+    pub(super) const OPENAT2: usize = 437;
 }
 
 const AT_FDCWD: usize = -100_isize as usize;
@@ -92,7 +94,8 @@ pub unsafe fn start(stack: *mut usize, tool: Tool<'static>) -> ! {
     const AT_NULL: usize = 0;
     const AT_EUID: usize = 12;
     const AT_SECURE: usize = 23;
-    let (mut uid, mut is_secure) = (None, true);
+    const AT_EXECFN: usize = 31;
+    let (mut uid, mut is_secure, mut executed) = (None, true, None);
     let mut pair = auxiliary;
     loop {
         // SAFETY: no pair behind AT_NULL is read.
@@ -101,6 +104,8 @@ pub unsafe fn start(stack: *mut usize, tool: Tool<'static>) -> ! {
             AT_NULL => break,
             AT_EUID => uid = u32::try_from(value).ok(),
             AT_SECURE => is_secure = value != 0,
+            // SAFETY: the kernel put a string that ends with a zero there, and it lives as long as the arguments.
+            AT_EXECFN => executed = unsafe { Text::at(value) },
             _ => {}
         }
         // SAFETY: this pair was not the last.
@@ -110,7 +115,7 @@ pub unsafe fn start(stack: *mut usize, tool: Tool<'static>) -> ! {
     let scratch = &raw mut SCRATCH;
     // SAFETY: this function is called once, so this is the only reference.
     let scratch = unsafe { &mut *scratch };
-    become_another(Process { tool, arguments, environment, uid }, scratch)
+    become_another(Process { tool, arguments, environment, uid, executed }, scratch)
 }
 
 /// Nothing here panics on purpose; this ends a program that has a bug.
@@ -176,6 +181,20 @@ pub(crate) fn own_path(buffer: &mut [u8]) -> Option<usize> {
     // SAFETY: the path ends with a zero, and the kernel writes no more than the buffer's length.
     unsafe { call(number::READLINKAT, [AT_FDCWD, path, buffer.as_mut_ptr().expose_provenance(), buffer.len(), 0, 0]) }
         .ok()
+}
+
+/// Says whether a path is absolute, and leads to a file without going through any link. Kernels before 5.6 cannot tell.
+pub(crate) fn is_real(path: Text<'_>) -> bool {
+    const RESOLVE_NO_SYMLINKS: u64 = 4;
+    if !path.bytes().starts_with(b"/") {
+        return false;
+    }
+    // C's `struct open_how`: flags, mode, and how to resolve the path.
+    let how = [(O_PATH | O_CLOEXEC) as u64, 0, RESOLVE_NO_SYMLINKS];
+    let (pointer, len) = (how.as_ptr().expose_provenance(), size_of_val(&how));
+    // SAFETY: a Text ends with a zero, and the structure is as long as it is said to be.
+    let open = unsafe { call(number::OPENAT2, [AT_FDCWD, path.as_ptr().expose_provenance(), pointer, len, 0, 0]) };
+    Descriptor::of(open).is_some()
 }
 
 /// The path of the working directory, as the kernel sees it.

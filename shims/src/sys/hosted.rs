@@ -60,7 +60,7 @@ pub unsafe fn start(
     let scratch = &raw mut SCRATCH;
     // SAFETY: this function is called once, so this is the only reference.
     let scratch = unsafe { &mut *scratch };
-    become_another(Process { tool, arguments, environment, uid }, scratch)
+    become_another(Process { tool, arguments, environment, uid, executed: None }, scratch)
 }
 
 /// Says whether the program runs with more rights than its caller.
@@ -121,6 +121,11 @@ pub(crate) fn own_path(buffer: &mut [u8]) -> Option<usize> {
         path = path.canonicalize().ok()?;
     }
     copy(&path, buffer)
+}
+
+/// Says whether a path leads to a file without going through any link. Nobody asks: see `Process::executed`.
+pub(crate) fn is_real(_: Text<'_>) -> bool {
+    false
 }
 
 /// The path of the working directory, as the kernel sees it.

@@ -220,6 +220,34 @@ fn a_shim_that_was_replaced_while_it_started_knows_its_home() {
 }
 
 #[test]
+fn a_shim_that_is_reached_through_a_link_or_a_script_knows_its_home() {
+    for_each_build(|build| {
+        let (home, other) = (Home::new(build), Home::new(build));
+        let daemon = Daemon::falling_back(&other);
+        fs::remove_file(other.join("bin/go")).unwrap();
+        link(&home.join("bin/go"), &other.join("bin/go"));
+        link(&home.join("launchers/all/go1.26.3"), &other.join("launchers/all/go1.27.0"));
+        link(&home.join("bin"), &other.join("elsewhere/bin"));
+        fs::write(other.join("bin/script"), format!("#!{} run\n", home.text("bin/go"))).unwrap();
+        fs::set_permissions(other.join("bin/script"), Permissions::from_mode(0o755)).unwrap();
+        for (called, tool) in [
+            ("bin/go", "go"),
+            ("elsewhere/bin/gofmt", "gofmt"),
+            ("launchers/all/go1.27.0", "go1.26.3"),
+            ("bin/script", "go"),
+        ] {
+            let report = report(&mut other.command(called));
+            assert_eq!(report.program, home.text("bin/govern"), "{called}");
+            assert_eq!(report.arguments[..2], ["__shim", tool], "{called}");
+        }
+        let mut relative = Command::new("/bin/sh");
+        relative.args(["-c", "cd \"$0\" && exec ./go"]).arg(home.join("bin"));
+        assert_eq!(report(&mut relative).program, home.text("bin/govern"));
+        assert_eq!(daemon.asked(), None);
+    });
+}
+
+#[test]
 fn another_users_daemon_is_not_asked() {
     if !is_root() {
         eprintln!("SKIPPED: only root can become another user");

@@ -87,15 +87,14 @@ impl Case<'_> {
         let family = floor.family().map_or(Spec::Exact(floor.clone()), |(major, minor)| Spec::Family(major, minor));
         // Nobody but its vendor has a patch of a vendor's build.
         let family = if floor.suffix().is_some() { Spec::Exact(floor.clone()) } else { family };
-        let good = |version: &&Version| version.satisfies(floor);
-        let stable = self.installed.iter().filter(good).filter(|v| family.admits(v)).max();
+        let good = |version: &Version| version.satisfies(floor);
+        let stable = self.installed.newest(|version| good(version) && family.admits(version));
         // A minimum that is itself a release candidate may be met by one.
-        let prerelease = || family.pick(self.installed.iter().filter(good)).filter(|_| floor.is_prerelease());
+        let prerelease = || self.installed.pick(&family, good).filter(|_| floor.is_prerelease());
         if let Some(version) = stable.or_else(prerelease) {
             return Target::Sdk(version.clone());
         }
-        let satisfying = self.installed.iter().filter(good);
-        let instead = Spec::Latest.pick(satisfying.clone()).or_else(|| satisfying.max()).cloned();
+        let instead = self.installed.pick(&Spec::Latest, good).or_else(|| self.installed.newest(good)).cloned();
         Target::Install(Install { spec: family, floor: Some(floor.clone()), by_repository: true, instead })
     }
 }

@@ -88,7 +88,7 @@ impl Case<'_> {
             }
             _ => return chosen,
         };
-        match self.installed.iter().find(|version| version.toolchain() == name) {
+        match self.installed.named(&name) {
             Some(version) => Chosen { target: Target::Sdk(version.clone()), ..chosen },
             None => chosen,
         }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Decision, Install, Kind, Level, ModuleFile, Modules, Question, Refusal, Surroundings, Target, Tool, decide,
-    linked_names,
+    decide_by, linked_names,
 };
 use crate::goenv::GoEnv;
 use crate::gomod;
@@ -185,7 +185,16 @@ impl World {
         // Only what a question comes upon is looked at.
         let names = linked_names(&question, &around, &self.settings);
         around.links = self.links.iter().filter(|link| names.contains(&link.name)).cloned().collect();
-        decide(&question, &around, &self.installed, &self.settings)
+        let (decision, by) = decide_by(&question, &around, &self.installed, &self.settings);
+        let decide_with = |is_there: &dyn Fn(&Version) -> bool| {
+            let installed: Vec<Version> = self.installed.iter().filter(|version| is_there(version)).cloned().collect();
+            decide(&question, &around, &installed, &self.settings)
+        };
+        assert_eq!(decide_with(&|version| by.contains(&version)), decision, "without all others, by {by:?}");
+        for gone in self.installed.iter().filter(|version| !by.contains(version)) {
+            assert_eq!(decide_with(&|version| version != gone), decision, "without {gone}, by {by:?}");
+        }
+        decision
     }
 }
 

@@ -126,7 +126,7 @@ impl Case<'_> {
     fn goes_beyond_its_name(&self, minimums: &[Minimum]) -> bool {
         let value = super::edits::exported_by_user(&self.question.vars).map(GoToolchain::parse);
         let Some(GoToolchain::AtLeast(name)) = value else { return false };
-        let is_here = self.installed.iter().any(|version| version.toolchain() == name);
+        let is_here = self.installed.named(name).is_some();
         let is_newer = |minimum: &Minimum| compare(minimum.version.base(), from_toolchain(name)).is_gt();
         let is_refused =
             self.around.modules == Modules::Refused || self.around.module_file.as_ref().is_some_and(is_refused);
@@ -223,7 +223,7 @@ impl Case<'_> {
             notes.push(format!("{origin}: {} is older than `{}` and counts for nothing", version.toolchain(), go.text));
             return false;
         }
-        let stale = safe_floor::advisory(version).is_some() && !self.installed.contains(version);
+        let stale = safe_floor::advisory(version).is_some() && self.installed.newest(|v| v == version).is_none();
         if stale && !self.settings.unsafe_pins {
             notes.push(format!("{origin}: {} is below the safe floor and counts as a minimum", version.toolchain()));
             return false;
@@ -269,8 +269,9 @@ impl Case<'_> {
         }
         seen.push(Seen { rank: 8, origin: Origin::BuiltIn, text: "latest".to_owned(), lost: None });
         // A vendor's build serves whoever names it, and nobody else.
-        let published = self.installed.iter().filter(|version| version.suffix().is_none());
-        let target = match Spec::Latest.pick(published.clone()).or_else(|| published.max()) {
+        let is_published = |version: &Version| version.suffix().is_none();
+        let latest = self.installed.pick(&Spec::Latest, is_published);
+        let target = match latest.or_else(|| self.installed.newest(is_published)) {
             Some(version) => Target::Sdk(version.clone()),
             None => Target::PathGo { or_install: Some(Install::of(Spec::Latest)) },
         };
@@ -310,7 +311,7 @@ impl Case<'_> {
                 Ok(Wish::Spec(spec)) => spec,
                 Err(_) => continue,
             };
-            if let Some(version) = spec.pick(self.installed.iter()) {
+            if let Some(version) = self.installed.pick(spec, |_| true) {
                 return Ok((origin.clone(), text.clone(), Target::Sdk(version.clone())));
             }
             let target = match self.link(spec) {

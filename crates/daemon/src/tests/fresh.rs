@@ -7,7 +7,7 @@ mod edits;
 
 use std::collections::VecDeque;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -48,12 +48,14 @@ struct Case {
     seed: u64,
     last: VecDeque<String>,
     asked: usize,
+    /// Where is asked next, and for how many edits more: what is asked in again and again is remembered in another way.
+    stay: (PathBuf, usize),
 }
 
 impl Case {
     fn new(home: Home, engine: Engine, seed: u64) -> Case {
         let tree = Tree::new(home.user(), home.layout.clone(), Random::new(seed));
-        Case { home, tree, engine, seed, last: VecDeque::new(), asked: 0 }
+        Case { home, tree, engine, seed, last: VecDeque::new(), asked: 0, stay: (PathBuf::new(), 0) }
     }
 
     /// The question, as a shim's variables have it.
@@ -97,7 +99,37 @@ impl Case {
                 self.last.pop_front();
             }
             self.last.push_back(what);
-            let dir = self.tree.somewhere();
+            if self.stay.1 == 0 {
+                self.stay = (self.tree.somewhere(), 4);
+            }
+            self.stay.1 -= 1;
+            let dir = self.stay.0.clone();
+            self.ask(&dir);
+        }
+    }
+
+    /// The directory itself stays, and so do those that were above it; but its path leads there another way, past a pin.
+    #[cfg(target_os = "linux")]
+    fn mount_in_the_way(&mut self) {
+        let mount = |words: &[&str], at: &Path| {
+            assert!(Command::new("mount").args(words).arg(at).status().unwrap().success(), "{words:?} {at:?}");
+        };
+        let (top, aside) = (self.home.project("held", "1.24.11\n"), self.home.user().join("aside"));
+        let (above, dir) = (top.join("a"), top.join("a/b/c"));
+        fs::create_dir_all(&dir).unwrap();
+        fs::create_dir_all(&aside).unwrap();
+        fs::write(above.join(".go-version"), "1.26.6\n").unwrap();
+        self.rest();
+        let before = self.home.program(&dir);
+        (0..4).for_each(|_| self.ask(&dir));
+        mount(&["--bind", dir.to_str().unwrap()], &aside);
+        mount(&["-t", "tmpfs", "none"], &above);
+        fs::create_dir_all(&dir).unwrap();
+        mount(&["--bind", aside.to_str().unwrap()], &dir);
+        self.ask(&dir);
+        assert_ne!(self.home.program(&dir), before, "nothing was put to the test");
+        for at in [&dir, &above, &aside] {
+            assert!(Command::new("umount").arg("-l").arg(at).status().unwrap().success());
             self.ask(&dir);
         }
     }
@@ -232,6 +264,45 @@ async fn an_sdk_that_loses_its_go_and_gets_it_back_is_seen() {
     running.end().await;
 }
 
+/// Of many SDKs only those that a decision is made by are looked at. Each is taken away in turn, whoever counts on it.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_sdks_the_one_that_lost_its_go_is_seen_by_whoever_counts_on_it() {
+    let versions: Vec<String> =
+        (20..28).flat_map(|minor| (1..5).map(move |patch| format!("1.{minor}.{patch}"))).collect();
+    let home = Home::with(&versions.iter().map(String::as_str).collect::<Vec<_>>());
+    let daemon = Daemon::start(home.setup()).unwrap().unwrap();
+    let engine = daemon.engine();
+    let running = Running::new(daemon);
+    beside(|| {
+        let mut case = Case::new(home, engine, 0);
+        let mut dirs = vec![case.home.user()];
+        let pins = ["oldstable", "latest", "1.24", "1.25.2", "1.26.1\n1.23.4", ">=1.21, <1.25"];
+        dirs.extend(pins.iter().enumerate().map(|(at, pin)| case.home.project(&format!("{at}"), pin)));
+        for (name, text) in [("floor", "go 1.26.2\n"), ("stale", "go 1.20\n\ntoolchain go1.22.2\n")] {
+            let dir = case.home.user().join(name);
+            fs::create_dir_all(&dir).unwrap();
+            fs::write(dir.join("go.mod"), format!("module m\n\n{text}")).unwrap();
+            dirs.push(dir);
+        }
+        case.rest();
+        let all: Vec<_> = dirs.iter().map(|dir| case.home.program(dir)).collect();
+        let mut changed = 0;
+        for version in &versions {
+            let go = case.home.layout.sdks().join(format!("go{version}/bin/go"));
+            fs::rename(&go, go.with_extension("old")).unwrap();
+            for (dir, before) in dirs.iter().zip(&all) {
+                case.ask(dir);
+                changed += usize::from(case.home.program(dir) != *before);
+            }
+            fs::rename(go.with_extension("old"), &go).unwrap();
+            dirs.iter().for_each(|dir| case.ask(dir));
+        }
+        assert!(changed >= dirs.len(), "{changed} answers were others: nothing was put to the test");
+    })
+    .await;
+    running.end().await;
+}
+
 /// Mounts need privileges, and must be nobody else's: this runs the next test in a namespace of its own.
 #[cfg(target_os = "linux")]
 #[test]
@@ -269,6 +340,7 @@ async fn edits_among_mounts_are_seen() {
             case.edit(39, Tree::edit);
         }
         case.tree.unmount_all();
+        case.mount_in_the_way();
         case
     })
     .await;
