@@ -22,15 +22,23 @@ use crate::error::Error;
 use crate::fresh::{Stamp, is_local};
 use crate::look;
 
-/// Directories that are remembered at once; with all that is known of them some 20 MB.
-const MOST: usize = 8192;
+/// Stamps that are kept at once, a dozen or so for each directory that is remembered; with all that goes with them some
+/// 10 MB. Directories are not what is counted: a deep one takes many times what a shallow one does.
+const MOST: usize = 16 * 1024;
 
 /// The surroundings of many directories.
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
     /// Std lock: held for a look-up or an insertion.
-    known: RwLock<HashMap<Key, Arc<Known>>>,
+    known: RwLock<Remembered>,
     hits: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Remembered {
+    all: HashMap<Key, Arc<Known>>,
+    /// Of all of them together.
+    stamps: usize,
 }
 
 /// What surroundings depend on, besides the disk.
@@ -63,7 +71,7 @@ impl Memo {
         os: &str,
     ) -> Result<Arc<Surroundings>, Error> {
         let key = Key { dir: dir.to_owned(), vars: look::VARIABLES.map(|name| vars.os(name).map(OsString::from)) };
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&key).map(Arc::clone);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).all.get(&key).map(Arc::clone);
         if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.config, config) && known.holds(vars)) {
             self.hits.fetch_add(1, Ordering::Relaxed);
             return Ok(Arc::clone(&known.around));
@@ -92,12 +100,15 @@ impl Memo {
     }
 
     fn keep(&self, key: Key, known: Known) {
-        let mut all = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= MOST && !all.contains_key(&key) {
+        let mut remembered = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if remembered.stamps + known.stamps.len() > MOST {
             // Rare, and cheap to make good: no order of use is kept on the path of every question.
-            all.clear();
+            *remembered = Remembered::default();
         }
-        all.insert(key, Arc::new(known));
+        remembered.stamps += known.stamps.len();
+        if let Some(before) = remembered.all.insert(key, Arc::new(known)) {
+            remembered.stamps -= before.stamps.len();
+        }
     }
 }
 
