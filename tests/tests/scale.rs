@@ -112,6 +112,7 @@ impl World {
     }
 
     /// Looks at the most that the daemon ever had in memory.
+    #[expect(clippy::print_stdout, reason = "how near the limit is belongs to the result")]
     fn stays_small(&self, when: &str) {
         let pid = self.json(&["status"])["pid"].as_u64().unwrap();
         let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();

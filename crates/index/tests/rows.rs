@@ -122,7 +122,7 @@ fn of_many_projects_those_with_a_wish_come_first_and_then_the_latest() {
     let shown =
         |most| -> Vec<_> { index.projects(most).unwrap().into_iter().map(|project| project.directory).collect() };
     assert_eq!(shown(3), ["/b", "/a", "/c"].map(PathBuf::from));
-    assert_eq!(shown(0), [PathBuf::new(); 0]);
+    assert!(shown(0).is_empty());
     let mut all = 0;
     index.each_project(|_| all += 1).unwrap();
     assert_eq!(all, 4);
