@@ -6,6 +6,7 @@ pub mod home;
 pub mod http;
 pub mod log;
 pub mod mirror;
+pub mod question;
 pub mod real;
 pub mod source;
 pub mod wheels;

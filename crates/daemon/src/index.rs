@@ -39,6 +39,9 @@ const KNOWN_PINS: usize = 4_096;
 /// mounted today.
 const REMEMBERED: u64 = 30 * 24 * 60 * 60;
 
+/// Directories in an answer, which has to fit into the client's and into our own memory.
+const SHOWN: usize = 10_000;
+
 /// The index is compared with the disk at least this often, however little changes.
 const SCAN: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -76,8 +79,9 @@ impl Index {
             let mut keeper = Keeper::new(engine, notes);
             let state = keeper.open();
             keeper.scan();
-            // Whoever started us waits for it.
+            // Whoever started us waits for it, and not for a look at every directory that ever asked.
             let _ = opened.send(state);
+            keeper.forget_what_is_gone();
             keeper.keep(&messages);
         });
         let thread = thread.context("cannot start the thread of the index")?;
@@ -113,7 +117,7 @@ impl Index {
         }
     }
 
-    /// The directories that asked. `None` when the index cannot be read.
+    /// The directories that asked, the first [`SHOWN`] of them. `None` when the index cannot be read.
     pub(crate) async fn projects(&self) -> Option<Vec<Project>> {
         let (reply, projects) = oneshot::channel();
         self.sender.try_send(Message::Projects(reply)).ok()?;
@@ -175,7 +179,10 @@ impl Keeper {
                     continue;
                 }
                 Ok(Message::Full) | Err(RecvTimeoutError::Timeout) => {}
-                Ok(Message::Rescan) => self.scan(),
+                Ok(Message::Rescan) => {
+                    self.scan();
+                    self.forget_what_is_gone();
+                }
                 Ok(Message::Projects(reply)) => {
                     self.write();
                     // Whoever asked may be gone.
@@ -191,6 +198,7 @@ impl Keeper {
             write_at = None;
             if self.scanned.elapsed() > SCAN {
                 self.scan();
+                self.forget_what_is_gone();
             }
         }
         self.write();
@@ -262,7 +270,6 @@ impl Keeper {
     fn scan_into_open(&mut self) {
         let sdks = self.engine.sdks().inspect_err(|e| tracing::warn!(error = chain(e), "the store cannot be scanned"));
         let overrides = self.engine.overrides().inspect_err(|e| tracing::warn!(error = chain(e), "no overrides"));
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         self.scanned = Instant::now();
         let Some((index, _)) = &mut self.open else { return };
         let scan = || -> Result<(), index::Error> {
@@ -273,18 +280,25 @@ impl Keeper {
                 let rows: Vec<_> = overrides.into_iter().map(|(dir, spec)| (dir, spec.to_string())).collect();
                 index.replace_overrides(&rows)?;
             }
-            // Pins of files that are gone, and directories that are gone and forgotten.
-            let gone: Vec<_> = index.pins()?.into_iter().filter(|pin| !pin.file.exists()).collect();
-            for pin in gone {
-                index.replace_pins(&pin.directory, &[])?;
-            }
-            let is_forgotten = |project: &Project| is_forgettable(project, now) && !project.directory.exists();
-            let gone: Vec<_> = index.projects()?.into_iter().filter(is_forgotten).collect();
-            gone.iter().try_for_each(|project| index.forget_project(&project.directory))
+            Ok(())
         };
         if let Err(error) = scan() {
             self.failed(&error);
         }
+        self.written.clear();
+    }
+
+    /// Forgets pins of files that are gone, and directories that are gone and forgotten.
+    fn forget_what_is_gone(&mut self) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let is_forgotten = |project: &Project| is_forgettable(project, now) && !project.directory.exists();
+        self.with(|index| {
+            let gone: Vec<_> = index.pins()?.into_iter().filter(|pin| !pin.file.exists()).collect();
+            gone.iter().try_for_each(|pin| index.replace_pins(&pin.directory, &[]))?;
+            let mut gone = Vec::new();
+            index.each_project(|project| gone.extend(is_forgotten(&project).then_some(project.directory)))?;
+            gone.iter().try_for_each(|directory| index.forget_project(directory))
+        });
         self.written.clear();
     }
 
@@ -311,7 +325,7 @@ impl Keeper {
     }
 
     fn projects(&mut self) -> Option<Vec<Project>> {
-        self.with(|index| index.projects())
+        self.with(|index| index.projects(SHOWN))
     }
 
     fn last_uses(&mut self) -> HashMap<Version, u64> {

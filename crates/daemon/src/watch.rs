@@ -18,7 +18,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use crate::answered::Answered;
 
 /// Directories that are watched at most; beyond them the one that was not asked in for longest is let go.
-const MOST: usize = 4_096;
+const MOST: usize = 1_024;
 
 /// Messages that may wait; more are dropped.
 const QUEUE: usize = 1_024;

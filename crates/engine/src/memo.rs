@@ -26,17 +26,25 @@ use crate::fresh::{Stamp, is_local};
 use crate::look;
 use held::Held;
 
-/// Directories that are remembered at once; with all that is known of them some 20 MB.
-const MOST: usize = 8192;
+/// Stamps that are kept at once, a dozen or so for each directory that is remembered; with all that goes with them some
+/// 10 MB. Directories are not what is counted: a deep one takes many times what a shallow one does.
+const MOST: usize = 16 * 1024;
 
 /// The surroundings of many directories.
 #[derive(Debug, Default)]
 pub(crate) struct Memo {
     /// Std lock: held for a look-up or an insertion.
-    known: RwLock<HashMap<Key, Arc<Known>>>,
+    known: RwLock<Remembered>,
     /// Std mutex: held for a clone, and once for opening the directories of a project.
     last: Mutex<Last>,
     hits: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Remembered {
+    all: HashMap<Key, Arc<Known>>,
+    /// Of all of them together.
+    stamps: usize,
 }
 
 /// What was asked for last. Whoever builds asks in one directory a hundred times: what is on the way up from it is held
@@ -99,7 +107,7 @@ impl Memo {
     ) -> Result<Arc<Surroundings>, Error> {
         let now = SystemTime::now();
         let key = Key { dir: dir.to_owned(), vars: look::VARIABLES.map(|name| vars.os(name).map(OsString::from)) };
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&key).map(Arc::clone);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).all.get(&key).map(Arc::clone);
         if let Some(known) = known.filter(|known| Arc::ptr_eq(&known.config, config))
             && let Some(others) = self.holds(&known, dir, vars)
         {
@@ -157,16 +165,24 @@ impl Memo {
     }
 
     fn keep(&self, key: Key, known: Known) {
-        let mut all = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= MOST && !all.contains_key(&key) {
+        let mut remembered = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if remembered.stamps + known.stamps.len() > MOST {
             // Rare, and cheap to make good: no order of use is kept on the path of every question.
-            all.clear();
+            *remembered = Remembered::default();
         }
-        all.insert(key, Arc::new(known));
+        remembered.stamps += known.stamps.len();
+        if let Some(before) = remembered.all.insert(key, Arc::new(known)) {
+            remembered.stamps -= before.stamps.len();
+        }
     }
 }
 
 impl Stamps {
+    /// How many there are.
+    fn len(&self) -> usize {
+        self.levels.iter().map(|level| 1 + level.files.len()).sum::<usize>() + self.elsewhere.len()
+    }
+
     /// Takes the stamps. `None` where they are not to be trusted: too young, or another machine's.
     fn take(dir: &Path, vars: &Vars, os: &str, now: SystemTime) -> Option<Stamps> {
         let mut local: Vec<u64> = Vec::new();
@@ -413,7 +429,7 @@ mod tests {
         }
         world.seen(&dir);
         let known = world.memo.known.read().unwrap();
-        assert_eq!(known.values().next().unwrap().stamps.levels[0].stamp, Some(stamp()));
+        assert_eq!(known.all.values().next().unwrap().stamps.levels[0].stamp, Some(stamp()));
     }
 
     #[test]

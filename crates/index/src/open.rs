@@ -107,7 +107,7 @@ fn attempt(path: &Path) -> Result<Trial, Error> {
 /// SQLite's check knows pages and types; that a version is one, only reading it tells.
 fn read_everything(index: &Index) -> Result<(), Error> {
     index.sdks()?;
-    index.projects()?;
+    index.each_project(drop)?;
     index.pins()?;
     index.overrides()?;
     Ok(())

@@ -79,19 +79,33 @@ impl Index {
         record().map_err(|source| Error::Write { what: WHAT, source })
     }
 
-    /// All directories that asked, in the order of their bytes.
+    /// The directories that asked, at most so many: those where a wish stands come first, then those that asked last.
     ///
     /// # Errors
     /// When the index cannot be read.
-    pub fn projects(&self) -> Result<Vec<Project>, Error> {
-        let all = || -> rusqlite::Result<Vec<Project>> {
+    pub fn projects(&self, most: usize) -> Result<Vec<Project>, Error> {
+        let some = || -> rusqlite::Result<Vec<Project>> {
             self.conn
                 .prepare(
                     "SELECT directory, version, origin, kind, first_use, last_use, count FROM projects
-                     ORDER BY directory",
+                     ORDER BY kind = 'default', last_use DESC, directory LIMIT ?1",
                 )?
-                .query_map([], read)?
+                .query_map([integer(most as u64)], read)?
                 .collect()
+        };
+        some().map_err(|source| Error::Read { what: WHAT, source })
+    }
+
+    /// Shows every directory that asked, one by one: together they may be more than fit into memory.
+    ///
+    /// # Errors
+    /// When the index cannot be read.
+    pub fn each_project(&self, mut show: impl FnMut(Project)) -> Result<(), Error> {
+        let mut all = || -> rusqlite::Result<()> {
+            self.conn
+                .prepare("SELECT directory, version, origin, kind, first_use, last_use, count FROM projects")?
+                .query_map([], read)?
+                .try_for_each(|project| project.map(&mut show))
         };
         all().map_err(|source| Error::Read { what: WHAT, source })
     }

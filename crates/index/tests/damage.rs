@@ -80,13 +80,13 @@ fn open_and_use(lay: impl Fn(&Path)) -> Opened {
     if let Opened::Rebuilt { kept, reason } = &opened {
         assert!(fs::symlink_metadata(kept).is_ok() && !reason.is_empty(), "{opened:?}");
         assert_eq!(index.sdks().unwrap(), []);
-        assert_eq!(index.projects().unwrap(), []);
+        assert_eq!(index.projects(usize::MAX).unwrap(), []);
     }
     index.replace_sdks(&scan()).unwrap();
     let found: Vec<_> = index.sdks().unwrap().into_iter().map(|row| row.facts).collect();
     assert!(found == scan(), "{} SDKs after {opened:?}", found.len());
     index.record_use(&[Use { at: 9, ..used_somewhere() }]).unwrap();
-    assert!(index.projects().unwrap().iter().any(|project| project.directory == used_somewhere().directory));
+    assert!(index.projects(usize::MAX).unwrap().iter().any(|project| project.directory == used_somewhere().directory));
     index.replace_pins(Path::new("/a"), &[]).unwrap();
     index.pins().unwrap();
     drop(index);

@@ -105,11 +105,27 @@ fn a_project_keeps_its_first_and_last_use_its_count_and_its_newest_decision() {
         last_use: 900,
         count: 6,
     };
-    assert_eq!(index.projects().unwrap()[1], expect);
+    assert_eq!(index.projects(usize::MAX).unwrap()[0], expect);
     index.forget_project(here).unwrap();
     index.forget_project(here).unwrap();
-    let left: Vec<_> = index.projects().unwrap().into_iter().map(|project| project.directory).collect();
+    let left: Vec<_> = index.projects(usize::MAX).unwrap().into_iter().map(|project| project.directory).collect();
     assert_eq!(left, [PathBuf::from("/b")]);
+}
+
+#[test]
+fn of_many_projects_those_with_a_wish_come_first_and_then_the_latest() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut index = open(&dir.path().join("index.db"));
+    let passing = |path: &str, at| Use { kind: "default".to_owned(), ..used(Path::new(path), "1.22.4", at, 1) };
+    let wish = |path: &str, at| used(Path::new(path), "1.22.4", at, 1);
+    index.record_use(&[passing("/d", 900), wish("/a", 5), wish("/b", 7), passing("/c", 901)]).unwrap();
+    let shown =
+        |most| -> Vec<_> { index.projects(most).unwrap().into_iter().map(|project| project.directory).collect() };
+    assert_eq!(shown(3), ["/b", "/a", "/c"].map(PathBuf::from));
+    assert!(shown(0).is_empty());
+    let mut all = 0;
+    index.each_project(|_| all += 1).unwrap();
+    assert_eq!(all, 4);
 }
 
 #[test]
@@ -167,7 +183,7 @@ fn one_unwritable_row_undoes_the_whole_batch() {
     let error =
         index.record_use(&[used(Path::new("/a"), "1.22.4", 1, 1), used(Path::new("/b"), "1.22.4", 1, 13)]).unwrap_err();
     assert_eq!(error.to_string(), "cannot write the projects to the index");
-    assert_eq!(index.projects().unwrap(), []);
+    assert_eq!(index.projects(usize::MAX).unwrap(), []);
     index.record_use(&[used(Path::new("/a"), "1.22.4", 1, 1)]).unwrap();
-    assert_eq!(index.projects().unwrap().len(), 1);
+    assert_eq!(index.projects(usize::MAX).unwrap().len(), 1);
 }
