@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "the table is the answer")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on ends")]
 
+mod scale;
 mod table;
 
 use std::fs::{self, Permissions};
@@ -55,8 +56,8 @@ fn main() {
         cpu.as_micros() / asked as u128
     );
     let before = bench.fallbacks();
-    let failed = at_once(&bench, &shim, 1000);
-    println!("1000 shims at once: {failed} failed, {} left to the fallback", bench.fallbacks() - before);
+    let late = bench.without_govern(|| at_once(&bench, &shim, 1000));
+    println!("1000 shims at once: {late} gave the daemon up, {} left to the fallback", bench.fallbacks() - before);
 
     let nothing = Case::of("/bin/true", "/bin/true", &[]);
     let verbs: Vec<Case> = [&["which"][..], &["list"], &["explain"], &["completions", "bash"]]
@@ -66,6 +67,9 @@ fn main() {
     let cases: Vec<&Case> = [&nothing].into_iter().chain(&verbs).collect();
     let rows = interleaved(&cases, rounds.div_ceil(10), |case| bench.time(case));
     print("reading verbs, with the daemon", &rows, 0, 0);
+
+    rustup(&bench, rounds.div_ceil(10));
+    scale::print(&bench, &programs, &shims, rounds);
 
     signal(&daemon, "-STOP");
     let rows = interleaved(&[&direct, &shim], rounds.div_ceil(20), |case| bench.time(case));
@@ -213,6 +217,16 @@ impl Bench {
         Duration::from_millis(ticks * 10)
     }
 
+    /// Does something while govern is a program that fails: a shim that is left to it fails with it, and is counted.
+    fn without_govern<T>(&self, work: impl FnOnce() -> T) -> T {
+        let (govern, aside) = (self.home.join("bin/govern"), self.home.join("bin/aside"));
+        fs::rename(&govern, &aside).unwrap();
+        fs::copy("/bin/false", &govern).unwrap();
+        let done = work();
+        fs::rename(aside, govern).unwrap();
+        done
+    }
+
     fn fallbacks(&self) -> u64 {
         let mut status = self.command(&Case::of("status", self.home.join("bin/govern"), &["status", "--json"]));
         let output = status.stdout(Stdio::piped()).output().unwrap();
@@ -270,6 +284,36 @@ fn crowd(bench: &Bench, shim: &Case, count: usize) {
             });
         }
     });
+}
+
+/// The other manager that puts a program of its own in the place of the real one, where it is installed.
+fn rustup(bench: &Bench, rounds: usize) {
+    let said = |command: &mut Command| {
+        let output = command.stdin(Stdio::null()).output().ok().filter(|output| output.status.success())?;
+        Some(PathBuf::from(String::from_utf8(output.stdout).ok()?.trim()))
+    };
+    // As its user would ask, and not as whoever cargo has started.
+    let mut which = Command::new("rustup");
+    which.args(["which", "cargo"]).env_remove("RUSTUP_TOOLCHAIN").current_dir(&bench.cwd);
+    let (Some(direct), Some(rustup)) = (said(&mut which), said(Command::new("sh").args(["-c", "command -v rustup"])))
+    else {
+        println!("\nno rustup to compare with");
+        return;
+    };
+    let cases = [
+        Case::of("the cargo itself", direct, &["--version"]),
+        Case::of("rustup's proxy", rustup.with_file_name("cargo"), &["--version"]),
+    ];
+    let time = |case: &Case| {
+        let mut command = Command::new(&case.program);
+        command.args(&case.args).env_remove("RUSTUP_TOOLCHAIN").current_dir(&bench.cwd);
+        let begin = Instant::now();
+        let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status().unwrap();
+        let time = begin.elapsed();
+        assert!(status.success(), "{}: {status}", case.name);
+        time
+    };
+    print("rustup's proxy", &interleaved(&[&cases[0], &cases[1]], rounds, time), 0, 0);
 }
 
 /// Starts so many before it waits for the first one; how many failed.
