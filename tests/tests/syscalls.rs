@@ -76,7 +76,9 @@ impl Traced {
     fn calls(trace: &mut File) -> Vec<String> {
         let mut text = String::new();
         trace.read_to_string(&mut text).unwrap();
-        text.lines().filter(|line| !line.contains(" resumed>")).map(ToOwned::to_owned).collect()
+        // The second half of a call is none, and std's debug build asks whether what it closes is open.
+        let is_call = |line: &&str| !line.contains(" resumed>") && !line.contains("F_GETFD");
+        text.lines().filter(is_call).map(ToOwned::to_owned).collect()
     }
 }
 

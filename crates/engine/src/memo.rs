@@ -153,7 +153,7 @@ impl Memo {
         match &*last {
             Last::Often(often, held) if Arc::ptr_eq(often, known) => held.clone(),
             Last::Once(once) if Arc::ptr_eq(once, known) => {
-                let held = Held::open(dir).map(Arc::new);
+                let held = Held::above(dir).map(Arc::new);
                 *last = Last::Often(Arc::clone(known), held.clone());
                 held
             }
@@ -239,14 +239,13 @@ impl Stamps {
     /// Says whether everything is as it was, the directories to the last name in them: only then do they prove that the
     /// paths still lead to what is held.
     fn hold_in(&self, held: &Held, dir: &Path, vars: &Vars) -> bool {
+        let Some(way) = held.from(dir) else { return false };
         // Those far up are the busy ones.
         let mut levels = self.levels.iter().enumerate().rev();
-        held.leads_to(dir)
-            && levels.all(|(up, level)| {
-                let is_same = |(name, stamp): &(&str, _)| Stamp::read(held.stat_in(up, name)) == *stamp;
-                Stamp::read(held.stat(up)) == level.stamp && level.files.iter().all(is_same)
-            })
-            && self.hold_elsewhere(vars)
+        levels.all(|(up, level)| {
+            let is_same = |(name, stamp): &(&str, _)| Stamp::read(way.stat_in(up, name)) == *stamp;
+            Stamp::read(way.stat(up)) == level.stamp && level.files.iter().all(is_same)
+        }) && self.hold_elsewhere(vars)
     }
 
     fn hold_elsewhere(&self, vars: &Vars) -> bool {

@@ -334,13 +334,14 @@ async fn edits_among_mounts_are_seen() {
     let running = Running::new(daemon);
     let case = beside(|| {
         let mut case = Case::new(home, engine, seed());
+        // First: no edit has taken an SDK away yet.
+        case.mount_in_the_way();
         for _ in 0..MOUNTED_EDITS / 40 {
             case.rest();
             case.edit(1, Tree::mount);
             case.edit(39, Tree::edit);
         }
         case.tree.unmount_all();
-        case.mount_in_the_way();
         case
     })
     .await;

@@ -17,33 +17,44 @@ use crate::look;
 /// More levels than this are not held.
 const MOST: usize = 64;
 
-/// A directory and those above it, nearest first.
+/// The directories above one, nearest first.
 #[derive(Debug)]
 pub(super) struct Held(Vec<OwnedFd>);
 
+/// The way up from a directory, which is the first on it.
+pub(super) struct Way<'h> {
+    lowest: OwnedFd,
+    above: &'h [OwnedFd],
+}
+
 impl Held {
     /// Opens them. `None` where a link or a mount is on the way.
-    pub(super) fn open(dir: &Path) -> Option<Held> {
+    pub(super) fn above(dir: &Path) -> Option<Held> {
         if look::levels(dir).count() > MOST {
             return None;
         }
-        look::levels(dir).map(open).collect::<Option<_>>().map(Held)
+        look::levels(dir).skip(1).map(open).collect::<Option<_>>().map(Held)
     }
 
-    /// Says whether no link and no mount has come in the way, and the lowest is the one that is held.
-    pub(super) fn leads_to(&self, dir: &Path) -> bool {
-        let id = |stat: Stat| (stat.st_dev, stat.st_ino);
-        open(dir).and_then(|now| rustix::fs::fstat(now).ok()).map(id) == rustix::fs::fstat(&self.0[0]).ok().map(id)
+    /// The way up from the directory. `None` when a link or a mount has come in the way.
+    pub(super) fn from(&self, dir: &Path) -> Option<Way<'_>> {
+        Some(Way { lowest: open(dir)?, above: &self.0 })
     }
+}
 
+impl Way<'_> {
     /// The directory so many levels up.
     pub(super) fn stat(&self, up: usize) -> io::Result<Stat> {
-        rustix::fs::fstat(&self.0[up])
+        rustix::fs::fstat(self.at(up))
     }
 
     /// A file in it, at the end of all links.
     pub(super) fn stat_in(&self, up: usize, name: &str) -> io::Result<Stat> {
-        rustix::fs::statat(&self.0[up], name, AtFlags::empty())
+        rustix::fs::statat(self.at(up), name, AtFlags::empty())
+    }
+
+    fn at(&self, up: usize) -> &OwnedFd {
+        up.checked_sub(1).map_or(&self.lowest, |up| &self.above[up])
     }
 }
 
