@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, mem};
 
 use govern_core::version::Version;
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
 use crate::{Store, disk, record, walk};
 
@@ -115,9 +115,11 @@ impl Twins {
         }
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let mut file = File::from(rustix::fs::openat(&self.root, path, flags, Mode::empty()).ok()?);
-        let found = file.metadata().ok()?;
-        let is_ours = found.uid() == rustix::process::geteuid().as_raw();
-        if !found.is_file() || found.len() != size || Mode::from_raw_mode(found.mode()) != mode || !is_ours {
+        let found = rustix::fs::fstat(&file).ok()?;
+        let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
+        let is_ours = found.st_uid == rustix::process::geteuid().as_raw();
+        let is_as_long = u64::try_from(found.st_size) == Ok(size);
+        if !is_file || !is_ours || !is_as_long || Mode::from_raw_mode(found.st_mode) != mode {
             return None;
         }
         let mut bytes = mem::take(&mut self.buffer);
