@@ -1,13 +1,15 @@
 //! The bodies of requests and answers. Nobody's domain types: made from core's values and turned back at the edge.
 //! New fields are optional; none is ever removed or changes its meaning.
 
+mod job;
+mod status;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use govern_core::decide::{self, Kind, Launchers, Step, Target, Tool};
-use govern_core::event::Event;
 use govern_core::link;
 use govern_core::origin;
 use govern_core::sdk::SdkFacts;
@@ -16,6 +18,9 @@ use govern_core::version::{ParseVersionError, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::problem::Problem;
+
+pub use job::{Job, JobEvent, Jobs, NewJob};
+pub use status::{Project, Projects, Shared, Status};
 
 /// The version of the documents that `--json` prints.
 pub const SCHEMA: u32 = 1;
@@ -430,233 +435,4 @@ pub struct Release {
     /// The vendor whose build it is; absent for the Go project's releases.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor: Option<String>,
-}
-
-/// A change that is wished for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "verb", rename_all = "kebab-case")]
-pub enum NewJob {
-    /// Install a Go.
-    Install {
-        /// What is wished for.
-        spec: String,
-        /// A minimum that it must satisfy.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        at_least: Option<String>,
-        /// Whose wish it is, as a person is told.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        wanted_by: Option<String>,
-        /// A file of a checkout wishes it: the safe floor holds.
-        #[serde(default)]
-        by_repository: bool,
-        /// The caller's variables: proxies, sources.
-        #[serde(default)]
-        vars: VarsBody,
-    },
-    /// Remove an installed SDK.
-    Remove {
-        /// The release.
-        version: String,
-    },
-    /// Put a fresh SDK in the place of an installed one.
-    Repair {
-        /// The release.
-        version: String,
-        /// The caller's variables: proxies, sources.
-        #[serde(default)]
-        vars: VarsBody,
-    },
-}
-
-/// A running or finished change.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Job {
-    /// Its number.
-    pub id: u64,
-    /// `install`, `remove` or `repair`.
-    pub verb: String,
-    /// The release.
-    pub version: String,
-    /// `running`, `done` or `failed`.
-    pub state: String,
-    /// Bytes downloaded so far.
-    #[serde(default)]
-    pub bytes: u64,
-    /// Bytes to download, when known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub total: Option<u64>,
-    /// Somebody else had started it already.
-    #[serde(default)]
-    pub joined: bool,
-}
-
-/// Running and lately finished changes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Jobs {
-    /// The version of this document.
-    pub schema: u32,
-    /// The jobs, newest first.
-    pub jobs: Vec<Job>,
-}
-
-/// One event of a job. The last one is `done` or `failed`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "kebab-case")]
-pub enum JobEvent {
-    /// The wish was resolved.
-    Resolved {
-        /// The release it means.
-        version: String,
-    },
-    /// Another process works on this release.
-    Waiting {
-        /// Who.
-        holder: String,
-    },
-    /// A source answers.
-    Source {
-        /// The URL of the archive.
-        url: String,
-        /// Bytes, when known.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        size: Option<u64>,
-    },
-    /// A source does not answer.
-    Trouble {
-        /// What went wrong.
-        reason: String,
-    },
-    /// Bytes that have arrived.
-    Downloaded {
-        /// Bytes so far.
-        bytes: u64,
-    },
-    /// Files that were written.
-    Unpacked {
-        /// Files so far.
-        files: u64,
-    },
-    /// The proof is checked and the tree made durable.
-    Proving,
-    /// It is there, or gone.
-    Done {
-        /// The release.
-        version: String,
-        /// Its root, after an install.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        goroot: Option<OsText>,
-        /// It was there already.
-        #[serde(default)]
-        already: bool,
-        /// Bytes freed, after a removal.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        freed: Option<u64>,
-    },
-    /// It failed.
-    Failed {
-        /// Why.
-        problem: Problem,
-    },
-    /// Something that a newer daemon tells.
-    #[serde(other)]
-    Unknown,
-}
-
-impl From<Event> for JobEvent {
-    fn from(event: Event) -> JobEvent {
-        match event {
-            Event::Resolved { version } => JobEvent::Resolved { version: version.toolchain() },
-            Event::Waiting { holder } => JobEvent::Waiting { holder },
-            Event::Source { url, size } => JobEvent::Source { url, size },
-            Event::Trouble { reason } => JobEvent::Trouble { reason },
-            Event::Downloaded { bytes } => JobEvent::Downloaded { bytes },
-            Event::Unpacked { files } => JobEvent::Unpacked { files },
-            Event::Proving => JobEvent::Proving,
-        }
-    }
-}
-
-impl JobEvent {
-    /// True for the last event of a job.
-    #[must_use]
-    pub fn is_last(&self) -> bool {
-        matches!(self, JobEvent::Done { .. } | JobEvent::Failed { .. })
-    }
-}
-
-/// The directories that asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Projects {
-    /// The version of this document.
-    pub schema: u32,
-    /// The directories, last used first.
-    pub projects: Vec<Project>,
-}
-
-/// A directory that asked.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Project {
-    /// The directory.
-    pub dir: OsText,
-    /// The release that ran there last.
-    pub version: String,
-    /// Whose wish it was.
-    pub origin: String,
-    /// `pin`, `floor` or `default`.
-    pub kind: String,
-    /// Seconds since the epoch.
-    pub last_used: u64,
-    /// How often it asked.
-    pub count: u64,
-    /// The directory is not there any more, as far as whoever shows this could see.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub gone: bool,
-}
-
-/// How the daemon is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Status {
-    /// The version of this document.
-    pub schema: u32,
-    /// govern's own version.
-    pub version: String,
-    /// The daemon's process.
-    pub pid: u32,
-    /// Seconds since it started.
-    pub uptime: u64,
-    /// Its resident memory in bytes, when known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory: Option<u64>,
-    /// Questions of shims answered, and how many of them were sent to the fallback.
-    pub questions: u64,
-    /// See `questions`.
-    pub fallbacks: u64,
-    /// Directories that are watched.
-    pub watched: u64,
-    /// Installed SDKs.
-    pub sdks: u64,
-    /// Running jobs.
-    pub jobs: Vec<Job>,
-    /// What happened to the index at start: `fine`, `created` or `rebuilt`.
-    pub index: String,
-    /// The base directory.
-    pub home: OsText,
-    /// What the SDKs share.
-    #[serde(default)]
-    pub shared: Vec<Shared>,
-}
-
-/// What an SDK shares with another one since it was installed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Shared {
-    /// The SDK.
-    pub version: String,
-    /// Whose files it has.
-    pub with: String,
-    /// `reflink` (the same blocks until one is written to) or `hard link` (the same files).
-    pub means: String,
-    /// Number of files.
-    pub files: u64,
-    /// Their bytes.
-    pub bytes: u64,
 }
