@@ -215,8 +215,11 @@ mod tests {
         // At the first file, amid batches, and in the last batch, after the reader was done.
         for at in ["d/0", "d/1500", "d/2999"] {
             let mut sink = Log { fails_at: Some(at), ..Log::default() };
-            let error = split(&mut sink, |sink| feed(sink, 3000)).unwrap_err();
+            let mut has_read_all = false;
+            let error = split(&mut sink, |sink| feed(sink, 3000).inspect(|()| has_read_all = true)).unwrap_err();
             assert!(matches!(error, Fault::Disk(Error::NoSpace { .. })), "{at}: {error:?}");
+            // Whoever is far from the end reads no archive to its end for nothing.
+            assert_eq!(has_read_all, at == "d/2999", "{at}");
         }
     }
 
