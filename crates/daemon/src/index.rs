@@ -179,10 +179,7 @@ impl Keeper {
                     continue;
                 }
                 Ok(Message::Full) | Err(RecvTimeoutError::Timeout) => {}
-                Ok(Message::Rescan) => {
-                    self.scan();
-                    self.forget_what_is_gone();
-                }
+                Ok(Message::Rescan) => self.renew(),
                 Ok(Message::Projects(reply)) => {
                     self.write();
                     // Whoever asked may be gone.
@@ -197,8 +194,7 @@ impl Keeper {
             self.write();
             write_at = None;
             if self.scanned.elapsed() > SCAN {
-                self.scan();
-                self.forget_what_is_gone();
+                self.renew();
             }
         }
         self.write();
@@ -260,7 +256,13 @@ impl Keeper {
         }
     }
 
-    /// Makes the index equal to the disk.
+    /// Makes the index equal to the disk in everything.
+    fn renew(&mut self) {
+        self.scan();
+        self.forget_what_is_gone();
+    }
+
+    /// Makes the index equal to the disk in what is installed and overridden.
     fn scan(&mut self) {
         if self.index().is_some() {
             self.scan_into_open();
