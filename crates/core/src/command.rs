@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
 /// What a command line says about the choice of a Go.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Command {
     /// The word behind a leading `+`.
     pub plus: Option<String>,
@@ -19,7 +19,7 @@ pub struct Command {
 }
 
 /// The command lines behind which Go's own selection does not look at everything.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Shape {
     /// All others.
     #[default]
@@ -107,9 +107,10 @@ impl Command {
     /// Reads the arguments after the program's name. There may be fewer than the caller has: what is cut off is far
     /// behind anything that matters.
     #[must_use]
-    pub fn parse(args: &[OsString]) -> Command {
-        let mut args = args;
-        let plus = args.first().and_then(|a| a.to_str()).and_then(|a| a.strip_prefix('+')).map(str::to_owned);
+    pub fn parse(args: &[impl AsRef<OsStr>]) -> Command {
+        let args: Vec<&OsStr> = args.iter().map(AsRef::as_ref).collect();
+        let mut args = args.as_slice();
+        let plus = word(args, 0).and_then(|a| a.strip_prefix('+')).map(str::to_owned);
         if plus.is_some() {
             args = &args[1..];
         }
@@ -119,7 +120,7 @@ impl Command {
 
     /// Reads the arguments of a program that is not `go`: only a leading `+SPEC` is for us.
     #[must_use]
-    pub fn parse_plus(args: &[OsString]) -> Command {
+    pub fn parse_plus(args: &[impl AsRef<OsStr>]) -> Command {
         Command { plus: Command::parse(args.get(..1).unwrap_or_default()).plus, ..Command::default() }
     }
 }
@@ -134,17 +135,17 @@ fn shape(args: &[&OsStr]) -> Shape {
     }
 }
 
-fn word(args: &[OsString], at: usize) -> Option<&str> {
+fn word<'a>(args: &[&'a OsStr], at: usize) -> Option<&'a str> {
     args.get(at).and_then(|a| a.to_str())
 }
 
 /// Finds the `-C` that Go obeys at start (`cmd/go/main.go`, `handleChdirFlag`) and gives the arguments without it.
-fn cut_chdir(args: &[OsString]) -> (Option<OsString>, Vec<&OsStr>) {
+fn cut_chdir<'a>(args: &[&'a OsStr]) -> (Option<OsString>, Vec<&'a OsStr>) {
     let command = word(args, 0).filter(|w| COMMANDS.contains(w));
     let subcommands = SUBCOMMANDS.iter().find(|(name, _)| Some(*name) == command).map_or(&[][..], |(_, subs)| *subs);
     let has_sub = word(args, 1).is_some_and(|w| subcommands.contains(&w));
     let last = usize::from(command.is_some()) + usize::from(command.is_some() && has_sub);
-    let all = || args.iter().map(OsString::as_os_str);
+    let all = || args.iter().copied();
     for at in 0..=last {
         let Some(arg) = args.get(at) else { break };
         let bytes = arg.as_bytes();
@@ -152,9 +153,9 @@ fn cut_chdir(args: &[OsString]) -> (Option<OsString>, Vec<&OsStr>) {
             let rest = all().enumerate().filter(|(i, _)| *i != at).map(|(_, a)| a).collect();
             return (Some(OsStr::from_bytes(dir).to_owned()), rest);
         }
-        if arg == "-C" || arg == "--C" {
+        if *arg == "-C" || *arg == "--C" {
             let rest = all().enumerate().filter(|(i, _)| *i != at && *i != at + 1).map(|(_, a)| a).collect();
-            return (args.get(at + 1).cloned(), rest);
+            return (args.get(at + 1).map(|dir| (*dir).to_owned()), rest);
         }
     }
     (None, all().collect())

@@ -1,15 +1,18 @@
 //! One question of a shim, from its bytes to the bytes of the answer. Names a program that is there, or sends the shim
 //! to `govern`, which installs, explains and looks further down PATH: nothing here waits for anything but the disk.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
 
+use govern_core::command::Command;
 use govern_core::decide::{Launchers, Question, Target, Tool};
 use govern_core::link::Link;
 use govern_core::vars::Vars;
 use govern_core::version::Version;
-use govern_engine::{Decided, Engine};
+use govern_engine::{Basis, Decided, Engine};
 use govern_wire::{self as wire, Answer, BufferFull, RunWriter};
 
 use crate::answered::Answered;
@@ -22,48 +25,138 @@ pub(crate) struct Reply<'b> {
     /// The shim is sent to `govern`.
     pub(crate) is_fallback: bool,
     /// What to take note of once the bytes are sent.
-    pub(crate) answered: Option<Answered>,
+    pub(crate) answered: Option<Arc<Answered>>,
 }
 
-/// Answers a question. Whatever cannot be answered is `govern`'s to explain.
-pub(crate) fn answer<'b>(engine: &Engine, frame: &[u8], buffer: &'b mut [u8]) -> Reply<'b> {
-    let (question, cwd) = match read(frame) {
-        Ok(read) => read,
-        Err(fault) => {
-            tracing::debug!(fault, "a question cannot be understood");
-            return fallback(buffer, None);
+/// Answers that are remembered at once: those who build ask the same few questions over and over. Each may take some
+/// kilobytes.
+const MOST: usize = 256;
+
+/// Answers questions, and remembers the answers for as long as what they were decided by stands.
+#[derive(Debug)]
+pub(crate) struct Answers {
+    engine: Engine,
+    /// Std lock: held for a look-up or an insertion.
+    known: RwLock<HashMap<Key, Arc<Known>>>,
+}
+
+/// All that a question says of which Go it gets.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Key {
+    /// The program, the working directory and the variables, a zero byte behind each.
+    caller: Vec<u8>,
+    command: Command,
+}
+
+/// An answer that names a program, and what it was decided by.
+#[derive(Debug)]
+struct Known {
+    basis: Basis,
+    lease: Option<PathBuf>,
+    frame: Vec<u8>,
+    answered: Arc<Answered>,
+}
+
+impl Answers {
+    /// Remembers nothing yet.
+    pub(crate) fn new(engine: Engine) -> Answers {
+        Answers { engine, known: RwLock::default() }
+    }
+
+    /// Answers a question; the buffer has room for every frame. Whatever cannot be answered is `govern`'s to explain.
+    pub(crate) fn answer<'b>(&self, frame: &[u8], buffer: &'b mut [u8]) -> Reply<'b> {
+        let question = match wire::Question::decode(frame) {
+            Ok(question) => question,
+            Err(fault) => {
+                tracing::debug!(%fault, "a question cannot be understood");
+                return fallback(buffer, None);
+            }
+        };
+        let key = Key::of(&question);
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner).get(&key).map(Arc::clone);
+        let Some(known) = known.filter(|known| self.stands(known)) else { return self.decide(key, &question, buffer) };
+        let frame = &mut buffer[..known.frame.len()];
+        frame.copy_from_slice(&known.frame);
+        let decided = &known.answered.decided;
+        tracing::debug!(dir = ?decided.dir, target = ?decided.decision.target, "asked again");
+        Reply { frame, is_fallback: false, answered: Some(Arc::clone(&known.answered)) }
+    }
+
+    fn stands(&self, known: &Known) -> bool {
+        self.engine.stands(&known.basis) && known.lease.as_ref().is_none_or(|lease| lease.exists())
+    }
+
+    fn decide<'b>(&self, key: Key, question: &wire::Question<'_>, buffer: &'b mut [u8]) -> Reply<'b> {
+        let engine = &self.engine;
+        let (question, cwd) = match read(question) {
+            Ok(read) => read,
+            Err(fault) => {
+                tracing::debug!(fault, "a question cannot be understood");
+                return fallback(buffer, None);
+            }
+        };
+        let (decided, basis) = match engine.decide_on_basis(&question, &cwd) {
+            Ok(decided) => decided,
+            Err(error) => {
+                tracing::debug!(%error, ?cwd, "no decision");
+                return fallback(buffer, None);
+            }
+        };
+        let program = match &decided.decision.target {
+            Target::Sdk(version) => program(engine, version, &question.tool),
+            Target::Linked(link) => linked(link, &question.tool),
+            Target::Install(_) | Target::PathGo { .. } => None,
+        };
+        let len = program.as_ref().and_then(|program| run(engine, program, &decided, buffer).ok());
+        tracing::debug!(dir = ?decided.dir, target = ?decided.decision.target, "asked");
+        let answered = Arc::new(Answered { cwd, vars: question.vars, decided });
+        let (Some(program), Some(len)) = (program, len) else { return fallback(buffer, Some(answered)) };
+        let frame = &buffer[..len];
+        if let Some(basis) = basis {
+            let (frame, answered) = (frame.to_vec(), Arc::clone(&answered));
+            self.keep(key, Known { basis, lease: program.lease, frame, answered });
         }
-    };
-    let decided = match engine.decide(&question, &cwd) {
-        Ok(decided) => decided,
-        Err(error) => {
-            tracing::debug!(%error, ?cwd, "no decision");
-            return fallback(buffer, None);
+        Reply { frame, is_fallback: false, answered: Some(answered) }
+    }
+
+    fn keep(&self, key: Key, answer: Known) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST && !known.contains_key(&key) {
+            // As the engine's memory does: no order of use is kept on the path of every question.
+            known.clear();
         }
-    };
-    let program = match &decided.decision.target {
-        Target::Sdk(version) => program(engine, version, &question.tool),
-        Target::Linked(link) => linked(link, &question.tool),
-        Target::Install(_) | Target::PathGo { .. } => None,
-    };
-    let len = program.and_then(|program| run(engine, &program, &decided, buffer).ok());
-    tracing::debug!(dir = ?decided.dir, target = ?decided.decision.target, "asked");
-    let answered = Answered { cwd, vars: question.vars, decided };
-    match len {
-        Some(len) => Reply { frame: &buffer[..len], is_fallback: false, answered: Some(answered) },
-        None => fallback(buffer, Some(answered)),
+        known.insert(key, Arc::new(answer));
+    }
+}
+
+impl Key {
+    fn of(question: &wire::Question<'_>) -> Key {
+        let mut caller = Vec::with_capacity(512);
+        // A launcher may be called anything, `go` for one.
+        let kind = if matches!(question.tool, wire::Tool::Launcher(_)) { b"launcher" } else { &b"tool"[..] };
+        for word in [kind, question.tool.name(), question.cwd] {
+            caller.extend_from_slice(word);
+            caller.push(0);
+        }
+        for (name, value) in question.variables() {
+            caller.extend_from_slice(name);
+            caller.push(b'=');
+            caller.extend_from_slice(value);
+            caller.push(0);
+        }
+        let arguments: Vec<&OsStr> = question.arguments().map(OsStr::from_bytes).collect();
+        Key { caller, command: Command::parse(&arguments) }
     }
 }
 
 /// The answer that sends the shim to `govern`.
-pub(crate) fn fallback(buffer: &mut [u8], answered: Option<Answered>) -> Reply<'_> {
+pub(crate) fn fallback(buffer: &mut [u8], answered: Option<Arc<Answered>>) -> Reply<'_> {
     let frame = Answer::encode_fallback(buffer).expect("a buffer for every frame has room for the shortest");
     Reply { frame, is_fallback: true, answered }
 }
 
 /// Reads a question, and the directory that it is asked in.
-fn read(frame: &[u8]) -> Result<(Question, PathBuf), String> {
-    let question = wire::Question::decode(frame).map_err(|fault| fault.to_string())?;
+fn read(question: &wire::Question<'_>) -> Result<(Question, PathBuf), String> {
     let tool = match question.tool {
         wire::Tool::Go => Tool::Go,
         wire::Tool::Gofmt => Tool::Gofmt,

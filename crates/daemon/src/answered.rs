@@ -52,10 +52,10 @@ pub(crate) struct Notes {
 
 impl Notes {
     /// Takes note.
-    pub(crate) fn take(&self, answered: Answered) {
+    pub(crate) fn take(&self, answered: Arc<Answered>) {
         self.index.answered(&answered);
         if !answered.decided.pin_dirs.is_empty() {
-            self.watcher.answered(Arc::new(answered));
+            self.watcher.answered(answered);
         }
     }
 }

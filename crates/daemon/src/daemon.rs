@@ -16,7 +16,7 @@ use tokio::task::{self, JoinHandle};
 use tokio::time::{self, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use crate::answer::answer;
+use crate::answer::Answers;
 use crate::answered::Notes;
 use crate::api::{self, Context};
 use crate::changes::Changes;
@@ -115,7 +115,8 @@ impl Daemon {
 
         let uid = os::own_uid();
         let notes = Notes { index: index.clone(), watcher: watcher.clone() };
-        let responder: Responder = Box::new(move |frame, buffer| answer(&engine, frame, buffer));
+        let answers = Answers::new(engine);
+        let responder: Responder = Box::new(move |frame, buffer| answers.answer(frame, buffer));
         let shims =
             ShimLane::start(shim_listener, DEADLINE, responder, Box::new(move |answered| notes.take(answered)))?;
         let prover = tokio::spawn(changes.clone().prove_later(stop.clone()));

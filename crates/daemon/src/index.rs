@@ -95,7 +95,7 @@ impl Index {
     }
 
     /// Notes an answer. The thread is woken for the first note of a batch only.
-    pub(crate) fn answered(&self, answered: &Answered) {
+    pub(crate) fn answered(&self, answered: &Arc<Answered>) {
         let mut batch = lock(&self.batch);
         let before = batch.len();
         batch.note(answered, SystemTime::now());
@@ -103,7 +103,7 @@ impl Index {
         drop(batch);
         let message = match (before, after) {
             (0, 1..) => Message::Noted,
-            (_, FULL) if before < FULL => Message::Full,
+            (..FULL, FULL..) => Message::Full,
             _ => return,
         };
         // A thread that has much to do writes afterwards whatever there is.

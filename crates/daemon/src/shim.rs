@@ -51,7 +51,7 @@ const END: Duration = Duration::from_secs(1);
 pub(crate) type Responder = Box<dyn for<'b> Fn(&[u8], &'b mut [u8]) -> Reply<'b> + Send + Sync>;
 
 /// Takes note of an answer that was sent.
-pub(crate) type Noter = Box<dyn Fn(Answered) + Send + Sync>;
+pub(crate) type Noter = Box<dyn Fn(Arc<Answered>) + Send + Sync>;
 
 /// The threads that answer the shims.
 #[derive(Clone)]

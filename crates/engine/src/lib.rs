@@ -3,6 +3,7 @@
 
 mod advice;
 mod archives;
+mod basis;
 mod bundle;
 mod config;
 mod error;
@@ -34,6 +35,7 @@ use govern_core::vars::Vars;
 use govern_core::version::Version;
 use govern_store::{Lease, Removed, Store};
 
+pub use basis::Basis;
 pub use bundle::Bundled;
 pub use error::Error;
 pub use govern_index as index;
@@ -62,8 +64,11 @@ struct Inner {
     config: Cached<Config>,
     installed: Cached<Installation>,
     memo: Memo,
-    links: Cached<Vec<(LinkName, PathBuf)>>,
+    links: Cached<Linked>,
 }
+
+/// The names of the user's own trees, and where they lead.
+type Linked = Vec<(LinkName, PathBuf)>;
 
 /// The SDKs that were found, and what is named like one and was none.
 #[derive(Debug)]
@@ -83,6 +88,14 @@ pub struct Decided {
     pub dir: PathBuf,
     /// The directories that hold a pin or module file which played a part: worth watching.
     pub pin_dirs: Vec<PathBuf>,
+}
+
+/// A decision and all that it was made of.
+struct Kept {
+    decided: Decided,
+    around: Arc<Surroundings>,
+    settings: Settings,
+    basis: Option<Basis>,
 }
 
 impl Engine {
@@ -142,7 +155,16 @@ impl Engine {
     /// # Errors
     /// When the winning wish or the settings cannot be understood.
     pub fn decide(&self, question: &Question, cwd: &Path) -> Result<Decided, Error> {
-        Ok(self.decide_and_keep(question, cwd)?.0)
+        Ok(self.decide_and_keep(question, cwd)?.decided)
+    }
+
+    /// Decides, and says what it was decided by, where all of that can be held on to.
+    ///
+    /// # Errors
+    /// As [`Engine::decide`].
+    pub fn decide_on_basis(&self, question: &Question, cwd: &Path) -> Result<(Decided, Option<Basis>), Error> {
+        let kept = self.decide_and_keep(question, cwd)?;
+        Ok((kept.decided, kept.basis))
     }
 
     /// Decides, and says what following the decision leads to.
@@ -150,7 +172,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::decide`].
     pub fn explain(&self, question: &Question, cwd: &Path) -> Result<(Decided, Vec<Next>), Error> {
-        let (decided, around, settings) = self.decide_and_keep(question, cwd)?;
+        let Kept { decided, around, settings, .. } = self.decide_and_keep(question, cwd)?;
         let launchers = match decided.decision.edits.launchers {
             Launchers::All => self.layout().launchers_all(),
             Launchers::Installed => self.layout().launchers_installed(),
@@ -164,55 +186,59 @@ impl Engine {
     }
 
     /// Decides, and gives what the decision was made of.
-    fn decide_and_keep(
-        &self,
-        question: &Question,
-        cwd: &Path,
-    ) -> Result<(Decided, Arc<Surroundings>, Settings), Error> {
+    fn decide_and_keep(&self, question: &Question, cwd: &Path) -> Result<Kept, Error> {
         let config = self.config()?;
         let settings = config.settings(&question.vars)?;
         let (dir, is_there) = look::directory(question, cwd);
         let os = &self.inner.platform.os;
         let vars = look::with_absolute_goenv(&question.vars, cwd);
-        let mut around = self.inner.memo.around(&dir, &vars, &config, self.layout(), os)?;
+        let (mut around, known) = self.inner.memo.around(&dir, &vars, &config, self.layout(), os)?;
         if !is_there {
             // A `-C` that leads nowhere ends Go before it reads anything.
             let around = Arc::make_mut(&mut around);
             (around.modules, around.module_file) = (Modules::Off, None);
         }
-        let links = self.links_for(question, &around, &settings)?;
-        if !links.is_empty() {
+        let (links, linked) = self.links_for(question, &around, &settings)?;
+        let has_links = !links.is_empty();
+        if has_links {
             Arc::make_mut(&mut around).links = links;
         }
-        let decision = self.decide_by_installed(question, &mut around, &settings)?;
+        let (decision, installed, by) = self.decide_by_installed(question, &mut around, &settings)?;
         let with_pins = around.levels.iter().filter(|l| !(l.go_version.is_empty() && l.tool_versions.is_empty()));
         let mut pin_dirs: Vec<PathBuf> = with_pins.map(|level| level.dir.clone()).collect();
         pin_dirs.extend(around.module_file.as_ref().and_then(|file| file.path.parent()).map(Path::to_owned));
         pin_dirs.dedup();
-        Ok((Decided { decision, dir, pin_dirs }, around, settings))
+        let basis = match (known, linked) {
+            (Some(around), Some(links)) if !has_links && basis::is_all(question, cwd) => {
+                Some(Basis { config, links, installed, around, dir: dir.clone(), vars: vars.into_owned(), by })
+            }
+            _ => None,
+        };
+        Ok(Kept { decided: Decided { decision, dir, pin_dirs }, around, settings, basis })
     }
 
-    /// Decides by the installed SDKs, of which no more are looked at than the decision is made by.
+    /// Decides by the installed SDKs, of which no more are looked at than the decision is made by: gives those as well.
     fn decide_by_installed(
         &self,
         question: &Question,
         around: &mut Arc<Surroundings>,
         settings: &Settings,
-    ) -> Result<Decision, Error> {
+    ) -> Result<(Decision, Arc<Installation>, Vec<Version>), Error> {
         let mut decide = |installed: &Installation| {
             if around.sdk_toolchains != installed.toolchains {
                 Arc::make_mut(around).sdk_toolchains.clone_from(&installed.toolchains);
             }
             let (decision, by) = decide::decide_by(question, around, &installed.sdks, settings);
-            let is_whole = by.into_iter().all(|version| self.inner.store.has_go(version));
-            (decision, is_whole)
+            (decision, by.into_iter().cloned().collect::<Vec<_>>())
         };
-        let (decision, is_whole) = decide(&*self.listed()?);
-        if is_whole {
-            return Ok(decision?);
+        let mut installed = self.listed()?;
+        let (mut decision, mut by) = decide(&installed);
+        if !by.iter().all(|version| self.inner.store.has_go(version)) {
+            self.inner.installed.forget();
+            installed = self.listed()?;
+            (decision, by) = decide(&installed);
         }
-        self.inner.installed.forget();
-        Ok(decide(&*self.listed()?).0?)
+        Ok((decision?, installed, by))
     }
 
     /// How many decisions needed no pin file to be read again.
@@ -349,21 +375,27 @@ impl Engine {
         self.inner.config.value(SystemTime::now(), |_| true, || Config::read(self.layout()))
     }
 
-    fn linked(&self) -> Result<Arc<Vec<(LinkName, PathBuf)>>, Error> {
+    fn linked(&self) -> Result<Arc<Linked>, Error> {
         self.inner.links.value(SystemTime::now(), |_| true, || links::read(self.layout()))
     }
 
-    /// The trees that a question names. No other one is looked at.
-    fn links_for(&self, question: &Question, around: &Surroundings, settings: &Settings) -> Result<Vec<Link>, Error> {
+    /// The trees that a question names, and all names that there are, if they can be read. No other tree is looked at.
+    fn links_for(
+        &self,
+        question: &Question,
+        around: &Surroundings,
+        settings: &Settings,
+    ) -> Result<(Vec<Link>, Option<Arc<Linked>>), Error> {
         let linked = self.linked();
         if linked.as_ref().is_ok_and(|linked| linked.is_empty()) {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), linked.ok()));
         }
         let names = decide::linked_names(question, around, settings);
         // Links that cannot be read are no matter of those who wish for none.
-        let linked = if names.is_empty() { return Ok(Vec::new()) } else { linked? };
+        let linked = if names.is_empty() { return Ok((Vec::new(), linked.ok())) } else { linked? };
         let named = linked.iter().filter(|(name, _)| names.contains(name));
-        Ok(named.map(|(name, goroot)| links::look_at(self.layout(), name.clone(), goroot.clone())).collect())
+        let links = named.map(|(name, goroot)| links::look_at(self.layout(), name.clone(), goroot.clone())).collect();
+        Ok((links, Some(linked)))
     }
 
     /// The SDKs as they were found when one came or went last. What goes on below an SDK leaves no mark on the directory of

@@ -67,7 +67,7 @@ struct Key {
 
 /// Surroundings, and what must still be so for them to hold.
 #[derive(Clone, Debug)]
-struct Known {
+pub(crate) struct Known {
     around: Arc<Surroundings>,
     /// The settings that the overrides are from.
     config: Arc<Config>,
@@ -96,7 +96,7 @@ struct Level {
 }
 
 impl Memo {
-    /// What is around a directory now, with the overrides of the settings.
+    /// What is around a directory now, with the overrides of the settings; and as what it is remembered, if it is.
     pub(crate) fn around(
         &self,
         dir: &Path,
@@ -104,7 +104,7 @@ impl Memo {
         config: &Arc<Config>,
         layout: &Layout,
         os: &str,
-    ) -> Result<Arc<Surroundings>, Error> {
+    ) -> Result<(Arc<Surroundings>, Option<Arc<Known>>), Error> {
         let now = SystemTime::now();
         let key = Key { dir: dir.to_owned(), vars: look::VARIABLES.map(|name| vars.os(name).map(OsString::from)) };
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner).all.get(&key).map(Arc::clone);
@@ -114,12 +114,12 @@ impl Memo {
             self.hits.fetch_add(1, Ordering::Relaxed);
             let around = Arc::clone(&known.around);
             let others: Vec<_> = others.into_iter().filter(|(_, stamp)| stamp.is_settled_locally(now)).collect();
-            if !others.is_empty() {
-                let mut known = Known::clone(&known);
-                known.stamps.replace(others);
-                self.keep(key, known);
+            if others.is_empty() {
+                return Ok((around, Some(known)));
             }
-            return Ok(around);
+            let mut known = Known::clone(&known);
+            known.stamps.replace(others);
+            return Ok((around, Some(self.keep(key, known))));
         }
         // Stamps before reading: a change in between is seen next time.
         let stamps = Stamps::take(dir, vars, os, now);
@@ -128,11 +128,19 @@ impl Memo {
         let around = Arc::new(around);
         // A workspace that `go env -w` names is known only now, too late for its stamp.
         let has_hidden_work = around.go_env.line("GOWORK").is_some() && vars.os("GOWORK").is_none();
-        if let Some(stamps) = stamps.filter(|_| !has_hidden_work) {
+        let known = stamps.filter(|_| !has_hidden_work).map(|stamps| {
             let (around, config) = (Arc::clone(&around), Arc::clone(config));
-            self.keep(key, Known { around, config, stamps });
-        }
-        Ok(around)
+            self.keep(key, Known { around, config, stamps })
+        });
+        Ok((around, known))
+    }
+
+    /// Says whether everything around a directory is as it was when this was found. False where it is and has to be looked
+    /// at more closely.
+    pub(crate) fn stands(&self, known: &Arc<Known>, dir: &Path, vars: &Vars) -> bool {
+        let stands = self.holds(known, dir, vars).is_some_and(|others| others.is_empty());
+        self.hits.fetch_add(u64::from(stands), Ordering::Relaxed);
+        stands
     }
 
     /// How often nothing had to be read.
@@ -164,16 +172,18 @@ impl Memo {
         }
     }
 
-    fn keep(&self, key: Key, known: Known) {
+    fn keep(&self, key: Key, known: Known) -> Arc<Known> {
+        let known = Arc::new(known);
         let mut remembered = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if remembered.stamps + known.stamps.len() > MOST {
             // Rare, and cheap to make good: no order of use is kept on the path of every question.
             *remembered = Remembered::default();
         }
         remembered.stamps += known.stamps.len();
-        if let Some(before) = remembered.all.insert(key, Arc::new(known)) {
+        if let Some(before) = remembered.all.insert(key, Arc::clone(&known)) {
             remembered.stamps -= before.stamps.len();
         }
+        known
     }
 }
 
@@ -323,7 +333,7 @@ mod tests {
         }
 
         fn seen(&self, dir: &Path) -> String {
-            let around = self.memo.around(dir, &self.vars, &self.config, &self.layout, "linux").unwrap();
+            let around = self.memo.around(dir, &self.vars, &self.config, &self.layout, "linux").unwrap().0;
             let afresh = look::around(dir, &self.vars, &self.layout, "linux").unwrap();
             assert_eq!(format!("{around:?}"), format!("{afresh:?}"));
             format!("{around:?}")

@@ -18,7 +18,7 @@ use govern_engine::Engine;
 use govern_wire::MAX_FRAME;
 
 use super::{Home, Running, beside};
-use crate::answer::answer;
+use crate::answer::Answers;
 use crate::daemon::{Daemon, Hints, Setup};
 use edits::{Random, Tree};
 
@@ -79,7 +79,7 @@ impl Case {
         let fresh = Engine::open(self.home.layout.clone(), self.engine.platform().clone()).unwrap();
         let mut buffer = vec![0; MAX_FRAME];
         let frame = self.home.question(tool, dir, &[], &vars);
-        let truth = answer(&fresh, &frame, &mut buffer).frame.to_vec();
+        let truth = Answers::new(fresh.clone()).answer(&frame, &mut buffer).frame.to_vec();
         let truly_decided = format!("{:?}", fresh.decide(&question, dir));
         let (seed, last) = (self.seed, &self.last);
         assert_eq!(decided, truly_decided, "in {dir:?}, seed {seed}, last {last:#?}");
