@@ -7,17 +7,18 @@ mod edits;
 
 use std::collections::VecDeque;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use govern_core::decide::{Question, Tool};
 use govern_core::vars::Vars;
 use govern_engine::Engine;
 use govern_wire::MAX_FRAME;
 
-use super::{Home, Running, beside};
+use super::{Home, LONG, Running, beside};
 use crate::answer::Answers;
 use crate::daemon::{Daemon, Hints, Setup};
 use edits::{Random, Tree};
@@ -66,19 +67,26 @@ impl Case {
         vars
     }
 
+    /// What the question has besides HOME.
+    fn own_vars(&self) -> [String; 2] {
+        ["GOVERN_OFFLINE=1".to_owned(), format!("TMPDIR={}", self.home.user().join("tmp").display())]
+    }
+
+    /// Asks the daemon.
+    fn told(&self, dir: &Path) -> Vec<u8> {
+        self.home.ask_as_shim(govern_wire::Tool::Go, dir, &[], &self.own_vars())
+    }
+
     /// Asks the daemon, and an engine that has seen nothing yet.
     fn ask(&mut self, dir: &Path) {
         self.asked += 1;
-        let vars: Vec<String> =
-            ["GOVERN_OFFLINE=1".to_owned(), format!("TMPDIR={}", self.home.user().join("tmp").display())].into();
-        let tool = govern_wire::Tool::Go;
-        let told = self.home.ask_as_shim(tool, dir, &[], &vars);
+        let told = self.told(dir);
         let question = Question { tool: Tool::Go, args: Vec::new(), vars: self.vars() };
         let decided = format!("{:?}", self.engine.decide(&question, dir));
 
         let fresh = Engine::open(self.home.layout.clone(), self.engine.platform().clone()).unwrap();
         let mut buffer = vec![0; MAX_FRAME];
-        let frame = self.home.question(tool, dir, &[], &vars);
+        let frame = self.home.question(govern_wire::Tool::Go, dir, &[], &self.own_vars());
         let truth = Answers::new(fresh.clone()).answer(&frame, &mut buffer).frame.to_vec();
         let truly_decided = format!("{:?}", fresh.decide(&question, dir));
         let (seed, last) = (self.seed, &self.last);
@@ -131,6 +139,18 @@ impl Case {
         for at in [&dir, &above, &aside] {
             assert!(Command::new("umount").arg("-l").arg(at).status().unwrap().success());
             self.ask(&dir);
+        }
+    }
+
+    /// Asks until nothing has to be read for an answer: others may be busy in a directory above.
+    fn until_remembered(&mut self, dir: &Path) {
+        self.rest();
+        let (begin, mut row) = (Instant::now(), 0);
+        while row < 4 {
+            let before = self.engine.remembered();
+            self.ask(dir);
+            row = if self.engine.remembered() > before { row + 1 } else { 0 };
+            assert!(begin.elapsed() < LONG, "it is never remembered");
         }
     }
 
@@ -259,6 +279,41 @@ async fn an_sdk_that_loses_its_go_and_gets_it_back_is_seen() {
         fs::rename(go.with_extension("old"), &go).unwrap();
         case.ask(&dir);
         assert_eq!(case.home.program(&dir), whole);
+    })
+    .await;
+    running.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_or_a_link_that_comes_or_goes_is_seen_by_an_answer_that_is_remembered() {
+    let home = Home::with(&["1.24.11", "1.26.6"]);
+    let daemon = Daemon::start(home.setup()).unwrap().unwrap();
+    let engine = daemon.engine();
+    let running = Running::new(daemon);
+    beside(|| {
+        let mut case = Case::new(home, engine, 0);
+        let dir = case.home.project("shop", "mine\n1.24.11\n");
+        let goroot = case.home.user().join("mine");
+        fs::create_dir_all(goroot.join("bin")).unwrap();
+        fs::create_dir_all(goroot.join("src")).unwrap();
+        fs::write(goroot.join("bin/go"), "#!/bin/sh\n").unwrap();
+        fs::set_permissions(goroot.join("bin/go"), fs::Permissions::from_mode(0o755)).unwrap();
+        case.until_remembered(&dir);
+        let lease = case.home.layout.leases().join("go1.24.11.lease");
+        fs::remove_file(&lease).unwrap();
+        case.told(&dir);
+        assert!(lease.exists(), "a shim opens it and makes none");
+        case.until_remembered(&dir);
+        fs::create_dir_all(case.home.layout.links()).unwrap();
+        std::os::unix::fs::symlink(&goroot, case.home.layout.links().join("mine")).unwrap();
+        assert!(String::from_utf8_lossy(&case.told(&dir)).contains("mine/bin/go"), "it is asked for first");
+        case.ask(&dir);
+        case.rest();
+        fs::remove_file(goroot.join("bin/go")).unwrap();
+        case.ask(&dir);
+        fs::remove_file(case.home.layout.links().join("mine")).unwrap();
+        case.ask(&dir);
+        assert_eq!(case.home.program(&dir).unwrap(), "go1.24.11/bin/go");
     })
     .await;
     running.end().await;
