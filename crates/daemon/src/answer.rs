@@ -229,3 +229,76 @@ fn run(engine: &Engine, program: &Program, decided: &Decided, buffer: &mut [u8])
     }
     Ok(writer.finish()?.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use govern_core::layout::Layout;
+    use govern_core::platform::Platform;
+    use govern_engine::Engine;
+    use govern_wire::{MAX_FRAME, Question, Tool};
+
+    use super::{Answers, Key, MOST};
+
+    fn question<'b>(tool: Tool<'_>, dir: &str, args: &[&str], vars: &[&str], buffer: &'b mut [u8]) -> Question<'b> {
+        let (args, vars) = (args.iter().map(|arg| arg.as_bytes()), vars.iter().map(|var| var.as_bytes()));
+        Question::decode(Question::encode(buffer, tool, dir.as_bytes(), args, vars).unwrap()).unwrap()
+    }
+
+    fn key(tool: Tool<'_>, dir: &str, args: &[&str], vars: &[&str]) -> Key {
+        Key::of(&question(tool, dir, args, vars, &mut vec![0; MAX_FRAME]))
+    }
+
+    #[test]
+    fn questions_are_the_same_when_nothing_differs_that_counts() {
+        let plain = || key(Tool::Go, "/a", &["build", "./x"], &["HOME=/h", "GOWORK="]);
+        assert_eq!(plain(), key(Tool::Go, "/a", &["test", "-run", "X"], &["HOME=/h", "GOWORK="]));
+        for other in [
+            key(Tool::Gofmt, "/a", &["build"], &["HOME=/h", "GOWORK="]),
+            key(Tool::Launcher(b"go"), "/a", &["build"], &["HOME=/h", "GOWORK="]),
+            key(Tool::Go, "/b", &["build"], &["HOME=/h", "GOWORK="]),
+            key(Tool::Go, "/a", &["+1.22", "build"], &["HOME=/h", "GOWORK="]),
+            key(Tool::Go, "/a", &["-C", "x", "build"], &["HOME=/h", "GOWORK="]),
+            key(Tool::Go, "/a", &["install", "example.com/x@v1"], &["HOME=/h", "GOWORK="]),
+            key(Tool::Go, "/a", &["env", "GOMOD"], &["HOME=/h", "GOWORK="]),
+            key(Tool::Go, "/a", &["build"], &["HOME=/h", "GOWORK=off"]),
+            key(Tool::Go, "/a", &["build"], &["HOME=/h"]),
+        ] {
+            assert_ne!(plain(), other);
+        }
+    }
+
+    #[test]
+    fn no_more_answers_are_remembered_than_there_is_room_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        let layout = Layout { system: root.join("etc"), ..Layout::under(&root.join("govern")) };
+        let go = layout.sdks().join("go1.22.4/bin/go");
+        std::fs::create_dir_all(go.parent().unwrap()).unwrap();
+        std::fs::create_dir_all(layout.sdks().join("go1.22.4/pkg/tool/linux_amd64")).unwrap();
+        std::fs::write(layout.sdks().join("go1.22.4/VERSION"), "go1.22.4\n").unwrap();
+        std::fs::write(&go, "").unwrap();
+        let work = root.join("w");
+        std::fs::create_dir(&work).unwrap();
+        let answers = Answers::new(Engine::open(layout, Platform::from_rust("linux", "x86_64")).unwrap());
+        let (mut frame, mut buffer) = (vec![0; MAX_FRAME], vec![0; MAX_FRAME]);
+        let mut ask = |home: usize| {
+            let vars = [format!("HOME={}/{home}", root.display()), format!("TMPDIR={}", root.display())];
+            let vars = vars.iter().map(|var| var.as_bytes());
+            let cwd = work.as_os_str().as_encoded_bytes();
+            let frame = Question::encode(&mut frame, Tool::Go, cwd, [].into_iter(), vars).unwrap();
+            assert!(!answers.answer(frame, &mut buffer).is_fallback);
+            answers.known.read().unwrap().len()
+        };
+        // What was written a moment ago is not remembered at all.
+        let begin = std::time::Instant::now();
+        while ask(0) == 0 {
+            assert!(begin.elapsed() < std::time::Duration::from_secs(60), "nothing is ever remembered");
+        }
+        let most = (1..=2 * MOST).map(&mut ask).max().unwrap();
+        assert_eq!(most, MOST);
+        let known = |answers: &Answers| answers.known.read().unwrap().values().next().map(Arc::clone).unwrap();
+        assert!(answers.stands(&known(&answers)));
+    }
+}

@@ -298,7 +298,7 @@ mod tests {
     use govern_core::layout::Layout;
     use govern_core::vars::Vars;
 
-    use super::Memo;
+    use super::{Key, Known, Level, MOST, Memo, Stamps};
     use crate::config::Config;
     use crate::fresh::Stamp;
     use crate::look;
@@ -455,6 +455,32 @@ mod tests {
         world.config = Arc::new(Config::read(&world.layout).unwrap());
         world.seen(&dir);
         assert_eq!(world.hits(), hits, "overrides may be others");
+    }
+
+    #[test]
+    fn no_more_stamps_are_kept_than_there_is_room_for_however_they_come() {
+        let world = World::new();
+        let known = |count: usize| Known {
+            around: Arc::default(),
+            config: Arc::clone(&world.config),
+            stamps: Stamps {
+                levels: vec![Level { stamp: None, files: Vec::new() }; count],
+                elsewhere: Vec::new(),
+                temporary: None,
+            },
+        };
+        let keep = |dir: usize, count: usize| {
+            let key = Key { dir: PathBuf::from(format!("/{dir}")), vars: Default::default() };
+            world.memo.keep(key, known(count));
+            let kept = world.memo.known.read().unwrap();
+            assert_eq!(kept.stamps, kept.all.values().map(|known| known.stamps.len()).sum::<usize>());
+            assert!(kept.stamps <= MOST, "{}", kept.stamps);
+            kept.stamps
+        };
+        // The same directory over and over takes room once.
+        assert!((1..100).all(|_| keep(0, MOST / 4) == MOST / 4));
+        let most = (0..1_000).map(|dir| keep(dir, 1 + dir * 7919 % 100)).max().unwrap();
+        assert!(most > MOST - 100, "{most}: there is room for more");
     }
 
     #[test]
