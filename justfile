@@ -39,17 +39,11 @@ macos:
 mirror SDKS *ARGS:
     cargo run --quiet -p govern-tests --bin mirror -- --sdks {{ SDKS }} {{ ARGS }}
 
-# how fast it is, beside what nothing can beat: one table
-bench ROUNDS="2000":
+# how fast it is, beside what nothing can beat: one table; ARCHIVES are go1.X.Y.OS-ARCH.tar.gz to install
+bench ROUNDS="2000" ARCHIVES="":
     cargo build --release --locked -p govern-cli -p govern-daemon
     cargo build --profile shim --locked -p govern-shim
-    cargo run --release --locked -p govern-tests --bin bench -- target/release target/shim {{ ROUNDS }}
-
-# an install beside curl, sha256sum and tar, of an archive in a directory
-bench-install ARCHIVES PAIRS="5":
-    cargo build --release --locked -p govern-cli -p govern-daemon
-    cargo build --locked -p govern-tests --bin mirror
-    tests/bench/install target/release target/debug/mirror {{ ARCHIVES }} {{ PAIRS }}
+    cargo run --release --locked -p govern-tests --bin bench -- target/release target/shim {{ ROUNDS }} {{ ARCHIVES }}
 
 # licences, sources and advisories of the dependencies
 deny:

@@ -1,12 +1,15 @@
 //! Times what a person waits for, side by side in one run: the shim with a daemon, without one and with a hung one, beside
-//! programs that do nothing but the least that is possible; then a crowd of shims, and the reading verbs.
+//! programs that do nothing but the least that is possible; then a crowd of shims, the reading verbs, installing and
+//! uninstalling.
 //!
 //! Says ratios, because the machines are noisy; judges nothing and asserts no time. The `go` behind the shim is a static
-//! program that ends at once, so that nothing hides what is added. Leaves out installing (`just bench-install`).
+//! program that ends at once, so that nothing hides what is added.
 
 #![expect(clippy::print_stdout, reason = "the table is the answer")]
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on ends")]
 
+mod archives;
+mod install;
 mod scale;
 mod table;
 
@@ -19,6 +22,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use archives::Archives;
 use table::{Row, print};
 
 /// SDKs that are installed.
@@ -29,9 +33,15 @@ const CALLERS: usize = 8;
 
 fn main() {
     let mut args = std::env::args().skip(1);
-    let mut next = |what: &str| args.next().unwrap_or_else(|| panic!("usage: bench PROGRAMS SHIMS ROUNDS: no {what}"));
+    let mut next =
+        |what: &str| args.next().unwrap_or_else(|| panic!("usage: bench PROGRAMS SHIMS ROUNDS [ARCHIVES]: no {what}"));
     let (programs, shims) = (PathBuf::from(next("PROGRAMS")), PathBuf::from(next("SHIMS")));
     let rounds: usize = next("ROUNDS").parse().expect("ROUNDS is a number");
+    let programs = programs.canonicalize().unwrap_or_else(|e| panic!("{}: {e}", programs.display()));
+    let archives = args.next().map(|directory| {
+        let archives = Archives::given(Path::new(&directory));
+        archives.unwrap_or_else(|| panic!("no archive for this machine in {directory}"))
+    });
     let bench = Bench::new(&programs, &shims);
     let mut daemon = bench.start_daemon();
 
@@ -69,7 +79,8 @@ fn main() {
     print("reading verbs, with the daemon", &rows, 0, 0);
 
     rustup(&bench, rounds.div_ceil(10));
-    scale::print(&bench, &programs, &shims, rounds);
+    // Kept, because whatever is deleted makes an install slower (`install::Scratch`).
+    let _kept = scale::print(&bench, &programs, &shims, rounds);
 
     signal(&daemon, "-STOP");
     let rows = interleaved(&[&direct, &shim], rounds.div_ceil(20), |case| bench.time(case));
@@ -80,6 +91,9 @@ fn main() {
     fs::remove_file(bench.home.join("bin/governd")).unwrap();
     let rows = interleaved(&[&direct, &shim], rounds.div_ceil(4), |case| bench.time(case));
     print("without a daemon", &rows, 0, 0);
+
+    // An install takes as long as some thousand calls.
+    install::print(&programs, archives, rounds.div_ceil(400).max(3));
 }
 
 /// A program that is timed.
@@ -173,22 +187,9 @@ impl Bench {
     }
 
     fn start_daemon(&self) -> Child {
-        let governd = self.home.join("bin/governd");
-        let log = fs::File::create(self.path("log")).unwrap();
-        let daemon = Command::new(governd)
-            .args(["--home".as_ref(), self.home.as_os_str()])
-            .env_clear()
-            .env("HOME", self.dir.path())
-            .stdin(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let begin = Instant::now();
-        while UnixStream::connect(self.home.join("run/shim.sock")).is_err() {
-            assert!(begin.elapsed() < Duration::from_secs(10), "{}", fs::read_to_string(self.path("log")).unwrap());
-            thread::yield_now();
-        }
-        daemon
+        let mut governd = Command::new(self.home.join("bin/governd"));
+        governd.arg("--home").arg(&self.home).env_clear().env("HOME", self.dir.path());
+        start(governd, &self.home, &self.path("log"))
     }
 
     fn command(&self, case: &Case) -> Command {
@@ -236,11 +237,30 @@ impl Bench {
 }
 
 fn compile(to: &Path, defines: &[&str]) {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/trampoline.c");
-    let mut cc = Command::new("cc");
-    cc.args(["-O2", "-static", "-nostdlib", "-fno-stack-protector"]).args(defines).arg(source).arg("-o").arg(to);
-    assert!(cc.status().unwrap().success(), "cc cannot build the trampoline");
+    cc("trampoline.c", &[&["-O2", "-static", "-nostdlib", "-fno-stack-protector"], defines].concat(), to);
     fs::set_permissions(to, Permissions::from_mode(0o755)).unwrap();
+}
+
+fn cc(source: &str, flags: &[&str], to: &Path) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench").join(source);
+    let status = Command::new("cc").args(flags).arg(path).arg("-o").arg(to).status().unwrap();
+    assert!(status.success(), "cc cannot build {source}");
+}
+
+/// Starts a daemon over `home`, and waits until it listens.
+fn start(mut governd: Command, home: &Path, log: &Path) -> Child {
+    let daemon = governd.stdin(Stdio::null()).stderr(fs::File::create(log).unwrap()).spawn().unwrap();
+    let begin = Instant::now();
+    while UnixStream::connect(home.join("run/shim.sock")).is_err() {
+        assert!(begin.elapsed() < Duration::from_secs(10), "{}", fs::read_to_string(log).unwrap());
+        thread::yield_now();
+    }
+    daemon
+}
+
+fn end(daemon: &mut Child) {
+    signal(daemon, "-TERM");
+    daemon.wait().unwrap();
 }
 
 fn signal(process: &Child, signal: &str) {

@@ -3,14 +3,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Child;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use govern_tests::question::Question;
 
 use crate::table::{Row, print as print_rows};
-use crate::{Bench, Case, signal};
+use crate::{Bench, Case, end};
 
 /// Directories that the large one knows.
 const DIRECTORIES: usize = 100_000;
@@ -24,8 +23,8 @@ const CALLERS: usize = 4;
 /// SDKs when the start is timed.
 const SDKS: usize = 50;
 
-/// Prints the rows of questions and of starts; `small` has its daemon already.
-pub(crate) fn print(small: &Bench, programs: &Path, shims: &Path, rounds: usize) {
+/// Prints the rows of questions and of starts; `small` has its daemon already. Gives what it made to be kept.
+pub(crate) fn print(small: &Bench, programs: &Path, shims: &Path, rounds: usize) -> [Bench; 2] {
     let large = Bench::new(programs, shims);
     let mut daemon = large.start_daemon();
     fill(&large);
@@ -74,6 +73,7 @@ pub(crate) fn print(small: &Bench, programs: &Path, shims: &Path, rounds: usize)
     };
     let names = ["and knows a few directories", "and knows 100,000 directories"];
     print_rows("a daemon starts with 50 SDKs", &alternating(names, rounds.div_ceil(50).max(5), start), 0, 0);
+    [few, large]
 }
 
 /// Makes the directories, and asks in each of them.
@@ -130,9 +130,4 @@ fn alternating(names: [&str; 2], rounds: usize, time: impl Fn(usize) -> Duration
         }
     }
     rows.into()
-}
-
-fn end(daemon: &mut Child) {
-    signal(daemon, "-TERM");
-    daemon.wait().unwrap();
 }

@@ -13,6 +13,11 @@ impl Row {
         Row { name: name.to_owned(), times: Vec::new() }
     }
 
+    /// The same times, where they stand for something else.
+    pub(crate) fn renamed(self, name: &str) -> Row {
+        Row { name: name.to_owned(), ..self }
+    }
+
     /// The time that `percent` of all calls did not pass, in microseconds.
     fn percentile(&self, percent: usize) -> f64 {
         let mut times = self.times.clone();
