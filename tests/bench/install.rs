@@ -77,9 +77,14 @@ pub(crate) fn print(programs: &Path, archives: Option<Archives>, pairs: usize) {
 
     // The trees of the command line alone share files by now.
     let mut rows = ["rm -rf", "govern uninstall without a daemon"].map(Row::of);
-    for (unpacked, installed) in unpacked.iter().zip(&installed) {
-        rows[0].times.push(place.timed(unpacked, &["rm", "-rf", "go"]).time);
-        rows[1].times.push(place.govern(installed, "uninstall", first).time);
+    for (round, (unpacked, installed)) in unpacked.iter().zip(&installed).enumerate() {
+        for at in [round % 2, (round + 1) % 2] {
+            let run = match at {
+                0 => place.timed(unpacked, &["rm", "-rf", "go"]),
+                _ => place.govern(installed, "uninstall", first),
+            };
+            rows[at].times.push(run.time);
+        }
     }
     print_rows("and away with it", &rows, 0, 0);
 }
