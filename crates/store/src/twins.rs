@@ -46,7 +46,7 @@ impl Means {
     }
 }
 
-/// What an SDK shares with another one since it was installed.
+/// What an SDK shares with one that was there before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shared {
     /// The SDK.
@@ -171,16 +171,91 @@ impl Twins {
     }
 }
 
+/// An installed SDK, and what its record says.
+struct Installed {
+    version: Version,
+    /// `None` without a record.
+    at: Option<u64>,
+    shared: Option<Shared>,
+}
+
+impl Installed {
+    fn of(store: &Store, version: Version) -> Installed {
+        let record = record::load_header(&store.layout.record(&version)).ok().flatten();
+        let (at, shared) = (record.as_ref().map(|r| r.installed_at), record.and_then(|r| r.shared(&version)));
+        Installed { version, at, shared }
+    }
+
+    fn names(&self, other: &Installed) -> bool {
+        self.shared.as_ref().is_some_and(|shared| shared.with == other.version)
+    }
+
+    /// Whether this tree was there first. Of two of one second, whoever names the other came later.
+    fn is_older_than(&self, other: &Installed) -> bool {
+        (self.at, self.names(other), &self.version) < (other.at, other.names(self), &other.version)
+    }
+}
+
 impl Store {
-    /// What the installed SDKs share, newest first: by their records, as far as both are still installed.
+    /// What the installed SDKs share, newest first. The younger of two tells it, so that nothing is counted twice.
+    ///
+    /// A record is believed while the tree that it names is installed, and was not installed anew or repaired since. When
+    /// it is gone, others may still have the same files: hard links are then looked for, which takes a walk. Nobody can
+    /// tell who has the blocks of a reflink, so that what was shared with a tree that is gone does not count.
     ///
     /// # Errors
-    /// When the directory of the SDKs cannot be listed. A record that cannot be read tells nothing.
+    /// When the directory of the SDKs cannot be listed. A record or a tree that cannot be read tells nothing.
     pub fn shared(&self) -> Result<Vec<Shared>, crate::Error> {
-        let shared = |version: &Version| record::load_header(&self.layout.record(version)).ok()??.shared(version);
-        let all = self.trees()?;
-        Ok(all.iter().filter_map(shared).filter(|shared| all.contains(&shared.with)).collect())
+        let all: Vec<Installed> = self.trees()?.into_iter().map(|version| Installed::of(self, version)).collect();
+        let mut shared = Vec::new();
+        for one in &all {
+            let Some(recorded) = &one.shared else { continue };
+            let older = || all.iter().filter(|other| other.is_older_than(one));
+            if older().any(|other| one.names(other)) {
+                shared.push(recorded.clone());
+            } else if recorded.means == Means::HardLink {
+                let near: Vec<&Version> = older()
+                    .map(|other| &other.version)
+                    .filter(|other| other.family() == one.version.family())
+                    .collect();
+                shared.extend(linked(self, &one.version, &near).unwrap_or_default());
+            }
+        }
+        Ok(shared)
     }
+}
+
+/// The files that an SDK has in common with these, each counted with the first that has it.
+fn linked(store: &Store, version: &Version, others: &[&Version]) -> Result<Vec<Shared>, crate::Error> {
+    if others.is_empty() {
+        return Ok(Vec::new());
+    }
+    let open = |version: &Version| walk::open_root(&store.layout.sdk(version));
+    let roots = others.iter().map(|other| open(other)).collect::<Result<Vec<_>, _>>()?;
+    let new = |with: &&Version| Shared {
+        version: version.clone(),
+        with: (*with).clone(),
+        means: Means::HardLink,
+        files: 0,
+        bytes: 0,
+    };
+    let mut shared: Vec<Shared> = others.iter().map(new).collect();
+    walk::walk(open(version)?, &store.layout.sdk(version), &mut |found| {
+        if found.kind() != FileType::RegularFile || found.stat.st_nlink == 1 {
+            return Ok(());
+        }
+        let is_same = |root: &OwnedFd| {
+            rustix::fs::statat(root, found.path, AtFlags::SYMLINK_NOFOLLOW)
+                .is_ok_and(|other| (other.st_dev, other.st_ino) == (found.stat.st_dev, found.stat.st_ino))
+        };
+        if let Some(at) = roots.iter().position(is_same) {
+            shared[at].files += 1;
+            shared[at].bytes += u64::try_from(found.stat.st_size).unwrap_or(0);
+        }
+        Ok(())
+    })?;
+    shared.retain(|shared| shared.files > 0);
+    Ok(shared)
 }
 
 /// The other SDKs that have some of these files of `version`, and which: the same ones, not only ones that look the same.

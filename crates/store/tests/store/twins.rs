@@ -3,10 +3,11 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use govern_core::proof::Format;
 use govern_core::version::Version;
-use govern_store::{Damage, Means, Proven};
+use govern_store::{Damage, Means, Proven, Shared};
 
 use crate::archives::tar_gz;
 use crate::support::{Files, Home, SOURCE, now, proof, small_sdk};
@@ -34,8 +35,12 @@ fn proven(home: &Home, version: &Version, files: &Files) -> Proven {
 }
 
 fn install(home: &Home, text: &str) -> Version {
+    install_at(home, text, now())
+}
+
+fn install_at(home: &Home, text: &str, time: SystemTime) -> Version {
     let version = version(text);
-    proven(home, &version, &sdk(&version)).publish(SOURCE, now()).unwrap();
+    proven(home, &version, &sdk(&version)).publish(SOURCE, time).unwrap();
     version
 }
 
@@ -98,6 +103,54 @@ fn removing_either_leaves_the_other_whole_and_counts_what_it_freed() {
         // Nobody else has it any more.
         assert!(home.store.remove(left).unwrap().bytes > 500_000);
     }
+}
+
+#[test]
+fn what_three_have_is_shared_by_two_when_the_middle_one_goes() {
+    let home = Home::new();
+    let [first, second, third] = ["1.24.11", "1.24.12", "1.24.13"].map(|text| install(&home, text));
+    let [of_third, of_second] = <[Shared; 2]>::try_from(home.store.shared().unwrap()).unwrap();
+    assert_eq!([&of_third.with, &of_second.with], [&second, &first]);
+    home.store.remove(&second).unwrap();
+    let expected = match of_third.means {
+        Means::HardLink => vec![Shared { with: first.clone(), ..of_third }],
+        // Whose blocks they are, nobody can tell.
+        Means::Reflink => vec![],
+    };
+    assert_eq!(home.store.shared().unwrap(), expected);
+    home.store.remove(&first).unwrap();
+    assert_eq!(home.store.shared().unwrap(), vec![]);
+    assert_eq!(home.store.verify(&third).unwrap(), vec![]);
+}
+
+#[test]
+fn what_two_share_is_told_once_when_the_older_one_is_installed_anew() {
+    for later in [0, 60].map(Duration::from_secs) {
+        let home = Home::new();
+        let (first, second) = (install(&home, "1.24.11"), install(&home, "1.24.12"));
+        home.store.remove(&first).unwrap();
+        install_at(&home, "1.24.11", now() + later);
+        let shared = home.store.shared().unwrap();
+        let [shared] = shared.as_slice() else { panic!("{shared:?}") };
+        assert_eq!(shared.files, sdk(&second).len() as u64 - 3);
+        if !later.is_zero() {
+            assert_eq!((&shared.version, &shared.with), (&first, &second));
+        }
+    }
+}
+
+#[test]
+fn what_is_no_longer_shared_after_a_repair_is_not_told() {
+    let home = Home::new();
+    let (first, second) = (install(&home, "1.24.11"), install(&home, "1.24.12"));
+    let mut other = sdk(&first);
+    other.retain(|path, _| !path.starts_with("api/"));
+    other.get_mut(SAME).unwrap().0.fill(b'-');
+    proven(&home, &first, &other).replace(SOURCE, now() + Duration::from_secs(60)).unwrap();
+    let shared = home.store.shared().unwrap();
+    let [shared] = shared.as_slice() else { panic!("{shared:?}") };
+    assert_eq!((&shared.version, &shared.with), (&first, &second));
+    assert_eq!(shared.files, sdk(&second).len() as u64 - 5);
 }
 
 #[test]
