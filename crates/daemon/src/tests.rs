@@ -26,16 +26,16 @@ use crate::daemon::{Daemon, Hints, Setup};
 use crate::os::{self, Inherited};
 
 /// Whatever is waited for must come within this.
-const LONG: Duration = Duration::from_secs(20);
+pub(crate) const LONG: Duration = Duration::from_secs(20);
 
 /// An installation with fake SDKs, and a project.
-struct Home {
+pub(crate) struct Home {
     dir: tempfile::TempDir,
-    layout: Layout,
+    pub(crate) layout: Layout,
 }
 
 impl Home {
-    fn with(versions: &[&str]) -> Home {
+    pub(crate) fn with(versions: &[&str]) -> Home {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().canonicalize().unwrap();
         let layout = Layout { system: root.join("etc"), ..Layout::under(&root.join("govern")) };
@@ -60,7 +60,7 @@ impl Home {
     }
 
     /// A directory that pins a version.
-    fn project(&self, name: &str, pin: &str) -> PathBuf {
+    pub(crate) fn project(&self, name: &str, pin: &str) -> PathBuf {
         let project = self.user().join(name);
         fs::create_dir_all(&project).unwrap();
         fs::write(project.join(".go-version"), pin).unwrap();
@@ -73,7 +73,7 @@ impl Home {
         vars
     }
 
-    fn setup(&self) -> Setup {
+    pub(crate) fn setup(&self) -> Setup {
         Setup {
             layout: self.layout.clone(),
             platform: Platform::from_rust("linux", "x86_64"),
@@ -103,7 +103,7 @@ impl Home {
         receive(&mut connection)
     }
 
-    fn question(&self, tool: Tool<'_>, dir: &Path, args: &[&str], vars: &[String]) -> Vec<u8> {
+    pub(crate) fn question(&self, tool: Tool<'_>, dir: &Path, args: &[&str], vars: &[String]) -> Vec<u8> {
         let home = format!("HOME={}", self.user().display());
         let vars = vars.iter().chain([&home]).map(|var| var.as_bytes());
         let args = args.iter().map(|arg| arg.as_bytes());

@@ -14,7 +14,7 @@ use crate::memo::Known;
 use crate::{Engine, Installation, Linked};
 
 /// What a decision was made of: held on to, so that nothing else can take its place in memory and pass for it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Basis {
     pub(crate) config: Arc<Config>,
     pub(crate) links: Arc<Linked>,
@@ -31,8 +31,7 @@ impl Engine {
     /// decision does: one stat for each directory and file that plays a part.
     #[must_use]
     pub fn stands(&self, basis: &Basis) -> bool {
-        let config = self.config().is_ok_and(|config| Arc::ptr_eq(&config, &basis.config));
-        config
+        self.config().is_ok_and(|config| Arc::ptr_eq(&config, &basis.config))
             && self.inner.memo.stands(&basis.around, &basis.dir, &basis.vars)
             && self.linked().is_ok_and(|links| Arc::ptr_eq(&links, &basis.links))
             && self.listed().is_ok_and(|installed| Arc::ptr_eq(&installed, &basis.installed))

@@ -7,7 +7,7 @@ mod edits;
 
 use std::collections::VecDeque;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
@@ -198,14 +198,19 @@ async fn a_hundred_thousand_edits_are_each_seen_by_the_next_question_watched_or_
     assert!(edits >= FLOOR, "{edits} edits");
 }
 
-/// A file or a directory that changes, in the tick of the clock in which it was read, to another one of the same size.
-async fn a_change_within_a_tick_is_seen(change: fn(&Home, &Path, bool)) {
-    let home = Home::with(&["1.24.11", "1.26.6"]);
+/// Has a daemon of its own asked.
+async fn with_daemon(home: Home, work: impl FnOnce(&mut Case)) {
     let daemon = Daemon::start(home.setup()).unwrap().unwrap();
     let engine = daemon.engine();
     let running = Running::new(daemon);
-    beside(|| {
-        let mut case = Case::new(home, engine, 0);
+    beside(|| work(&mut Case::new(home, engine, 0))).await;
+    running.end().await;
+}
+
+/// A file or a directory that changes, in the tick of the clock in which it was read, to another one of the same size.
+async fn a_change_within_a_tick_is_seen(change: fn(&Home, &Path, bool)) {
+    let home = Home::with(&["1.24.11", "1.26.6"]);
+    with_daemon(home, |case| {
         let dir = case.tree.directories().remove(0);
         for at in 0..2_000 {
             change(&case.home, &dir, at % 2 == 0);
@@ -213,7 +218,6 @@ async fn a_change_within_a_tick_is_seen(change: fn(&Home, &Path, bool)) {
         }
     })
     .await;
-    running.end().await;
 }
 
 fn version(first: bool) -> &'static str {
@@ -263,11 +267,7 @@ async fn an_sdk_that_comes_or_goes_in_the_tick_in_which_they_were_listed_is_seen
 #[tokio::test(flavor = "multi_thread")]
 async fn an_sdk_that_loses_its_go_and_gets_it_back_is_seen() {
     let home = Home::with(&["1.24.11", "1.26.6"]);
-    let daemon = Daemon::start(home.setup()).unwrap().unwrap();
-    let engine = daemon.engine();
-    let running = Running::new(daemon);
-    beside(|| {
-        let mut case = Case::new(home, engine, 0);
+    with_daemon(home, |case| {
         let dir = case.tree.directories().remove(0);
         let go = case.home.layout.sdks().join("go1.26.6/bin/go");
         case.rest();
@@ -281,17 +281,12 @@ async fn an_sdk_that_loses_its_go_and_gets_it_back_is_seen() {
         assert_eq!(case.home.program(&dir), whole);
     })
     .await;
-    running.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_or_a_link_that_comes_or_goes_is_seen_by_an_answer_that_is_remembered() {
     let home = Home::with(&["1.24.11", "1.26.6"]);
-    let daemon = Daemon::start(home.setup()).unwrap().unwrap();
-    let engine = daemon.engine();
-    let running = Running::new(daemon);
-    beside(|| {
-        let mut case = Case::new(home, engine, 0);
+    with_daemon(home, |case| {
         let dir = case.home.project("shop", "mine\n1.24.11\n");
         let goroot = case.home.user().join("mine");
         fs::create_dir_all(goroot.join("bin")).unwrap();
@@ -305,7 +300,7 @@ async fn a_lease_or_a_link_that_comes_or_goes_is_seen_by_an_answer_that_is_remem
         assert!(lease.exists(), "a shim opens it and makes none");
         case.until_remembered(&dir);
         fs::create_dir_all(case.home.layout.links()).unwrap();
-        std::os::unix::fs::symlink(&goroot, case.home.layout.links().join("mine")).unwrap();
+        symlink(&goroot, case.home.layout.links().join("mine")).unwrap();
         assert!(String::from_utf8_lossy(&case.told(&dir)).contains("mine/bin/go"), "it is asked for first");
         case.ask(&dir);
         case.rest();
@@ -316,7 +311,6 @@ async fn a_lease_or_a_link_that_comes_or_goes_is_seen_by_an_answer_that_is_remem
         assert_eq!(case.home.program(&dir).unwrap(), "go1.24.11/bin/go");
     })
     .await;
-    running.end().await;
 }
 
 /// Of many SDKs only those that a decision is made by are looked at. Each is taken away in turn, whoever counts on it.
@@ -325,11 +319,7 @@ async fn of_many_sdks_the_one_that_lost_its_go_is_seen_by_whoever_counts_on_it()
     let versions: Vec<String> =
         (20..28).flat_map(|minor| (1..5).map(move |patch| format!("1.{minor}.{patch}"))).collect();
     let home = Home::with(&versions.iter().map(String::as_str).collect::<Vec<_>>());
-    let daemon = Daemon::start(home.setup()).unwrap().unwrap();
-    let engine = daemon.engine();
-    let running = Running::new(daemon);
-    beside(|| {
-        let mut case = Case::new(home, engine, 0);
+    with_daemon(home, |case| {
         let mut dirs = vec![case.home.user()];
         let pins = ["oldstable", "latest", "1.24", "1.25.2", "1.26.1\n1.23.4", ">=1.21, <1.25"];
         dirs.extend(pins.iter().enumerate().map(|(at, pin)| case.home.project(&format!("{at}"), pin)));
@@ -355,7 +345,6 @@ async fn of_many_sdks_the_one_that_lost_its_go_is_seen_by_whoever_counts_on_it()
         assert!(changed >= dirs.len(), "{changed} answers were others: nothing was put to the test");
     })
     .await;
-    running.end().await;
 }
 
 /// Mounts need privileges, and must be nobody else's: this runs the next test in a namespace of its own.
