@@ -15,8 +15,7 @@ use crate::file_id::FileId;
 pub(crate) struct Claim {
     path: PathBuf,
     id: FileId,
-    /// The lock lives and dies with the open file.
-    _file: File,
+    file: File,
 }
 
 impl Claim {
@@ -37,7 +36,7 @@ impl Claim {
             // Somebody may have deleted the file between opening and locking: a lock on a file without a name would
             // keep nobody out.
             if id.is_at(path) {
-                return Ok(Some(Claim { path: path.to_owned(), id, _file: file }));
+                return Ok(Some(Claim { path: path.to_owned(), id, file }));
             }
         }
     }
@@ -50,6 +49,13 @@ impl Claim {
     /// False when the file was deleted or replaced: another daemon may be at work by now.
     pub(crate) fn stands(&self) -> bool {
         self.id.is_at(&self.path)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // Closing alone would leave the lock with a child that another thread has forked, until that executes its program.
+        let _ = self.file.unlock();
     }
 }
 
