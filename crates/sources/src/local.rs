@@ -31,7 +31,7 @@ pub(crate) async fn read(target: &Target, limit: u64) -> Result<Vec<u8>, Error> 
 pub(crate) async fn digest(target: &Target) -> Result<(Sha256, u64), Error> {
     with_file(target, |file| {
         let length = file.metadata()?.len();
-        Ok((part::hash_of(&file, length)?.1, length))
+        Ok((part::hash_of(&file, length)?, length))
     })
     .await
 }

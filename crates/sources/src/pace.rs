@@ -31,8 +31,10 @@ pub struct Pace {
     pub grudge: Duration,
     /// How many bytes are fetched again to see that an archive is still the same, where its server has no validator.
     pub overlap: u64,
-    /// How many bytes may come between two notes of how far a download is.
+    /// How many bytes come between two notes of how far a download is, at least …
     pub note_every: u64,
+    /// … and how much time passes.
+    pub note_pause: Duration,
     /// The most bytes that an archive may have, whatever is promised.
     pub longest_archive: u64,
     /// How long to wait for another download of the same file to let go of it.
@@ -54,6 +56,7 @@ impl Default for Pace {
             grudge: Duration::from_secs(30),
             overlap: 4 << 10,
             note_every: 1 << 20,
+            note_pause: Duration::from_millis(250),
             // What Go itself accepts for a module zip.
             longest_archive: 500 << 20,
             busy: Duration::from_secs(5),

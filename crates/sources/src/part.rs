@@ -1,7 +1,8 @@
-//! A download on disk: the bytes so far, and a note beside them that says where they came from and what they hash to.
+//! A download on disk: the bytes so far, and a note beside them that says where they came from and what they sum up to.
 //!
-//! The note makes the bytes trustworthy after a kill or a power cut: only a beginning that still has the noted hash is
-//! gone on with. Leaves out the network (`transfer`) and the proof of the whole (`govern_core::proof`).
+//! The note makes the bytes usable after a kill or a power cut: only a beginning that still has the noted checksum is gone
+//! on with. A CRC is enough for that, because the whole is proven by its digest in any case: it costs a twentieth of one.
+//! Leaves out the network (`transfer`) and the proof of the whole (`govern_core::proof`).
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crc32fast::Hasher as Crc32;
 use govern_core::proof::Sha256 as Digest256;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -41,7 +43,7 @@ struct Note {
     #[serde(flatten)]
     origin: Origin,
     length: u64,
-    sha256: String,
+    crc32: u32,
 }
 
 /// An unfinished download. Dropping it leaves it on disk, noted, unless nothing has come.
@@ -52,11 +54,15 @@ pub(crate) struct Part {
     file: Arc<File>,
     length: u64,
     /// Of the first `length` bytes.
-    hash: Sha256,
+    sum: Crc32,
     origin: Origin,
-    /// The length that the note on disk has, and the bytes that may come before the next note.
+    /// The length that the note on disk has, and when it was written.
     noted: u64,
+    noted_at: Instant,
+    /// The bytes that come before the next note, and the time that passes: both, so that a slow download loses few bytes to
+    /// a kill, and a fast one does not write notes all the time.
     note_every: u64,
+    note_pause: Duration,
 }
 
 /// The unfinished file of a download.
@@ -74,11 +80,11 @@ pub(crate) fn finished(dir: &Path, name: &str, size: Option<u64>, sha256: Option
     let path = dir.join(name);
     let file = File::open(&path).ok()?;
     let note = read_note(dir, name)?;
-    let promised = size.is_none_or(|size| size == note.length)
-        && sha256.is_none_or(|digest| digest.to_string() == note.sha256)
-        && file.metadata().ok()?.len() == note.length;
-    let (_, digest) = hash_of(&file, note.length).ok().filter(|_| promised)?;
-    (digest.to_string() == note.sha256).then_some(path)
+    let is_whole = size.is_none_or(|size| size == note.length)
+        && file.metadata().ok()?.len() == note.length
+        && sum_of(&file, note.length).ok()?.finalize() == note.crc32;
+    let is_promised = |digest| hash_of(&file, note.length).is_ok_and(|own| own == digest);
+    (is_whole && sha256.is_none_or(is_promised)).then_some(path)
 }
 
 impl Part {
@@ -92,15 +98,17 @@ impl Part {
             name: name.to_owned(),
             file: Arc::new(file),
             length: 0,
-            hash: Sha256::new(),
+            sum: Crc32::new(),
             origin: Origin::default(),
             noted: 0,
+            noted_at: Instant::now(),
             note_every: pace.note_every,
+            note_pause: pace.note_pause,
         };
         if let Some(note) = read_note(dir, name) {
-            match hash_of(&part.file, note.length) {
-                Ok((hash, digest)) if digest.to_string() == note.sha256 => {
-                    (part.length, part.noted, part.hash, part.origin) = (note.length, note.length, hash, note.origin);
+            match sum_of(&part.file, note.length) {
+                Ok(sum) if sum.clone().finalize() == note.crc32 => {
+                    (part.length, part.noted, part.sum, part.origin) = (note.length, note.length, sum, note.origin);
                 }
                 _ => debug!(path = %path.display(), "unfinished download does not match its note"),
             }
@@ -131,9 +139,9 @@ impl Part {
     /// Adds bytes at the end.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.file.write_all_at(bytes, self.length).map_err(Error::file("write", self.path()))?;
-        self.hash.update(bytes);
+        self.sum.update(bytes);
         self.length += bytes.len() as u64;
-        if self.length - self.noted >= self.note_every {
+        if self.length - self.noted >= self.note_every && self.noted_at.elapsed() >= self.note_pause {
             self.write_note()?;
         }
         Ok(())
@@ -149,8 +157,7 @@ impl Part {
 
     /// Drops everything from `length` on.
     pub(crate) fn cut(&mut self, length: u64) -> Result<(), Error> {
-        let (hash, _) = hash_of(&self.file, length).map_err(Error::file("read", self.path()))?;
-        self.hash = hash;
+        self.sum = sum_of(&self.file, length).map_err(Error::file("read", self.path()))?;
         self.length = length;
         // The note first: a kill in between leaves bytes too many, which the next start drops.
         self.write_note()?;
@@ -189,13 +196,15 @@ impl Part {
         part_path(&self.dir, &self.name)
     }
 
+    /// Cuts the file off, where that changes it: ext4 takes one that was ever emptied for one that is being replaced, and
+    /// writes all of it to the disk when it is closed (`ext4_release_file` in its file.c), just before it is deleted.
     fn set_length(&self, length: u64) -> Result<(), Error> {
-        self.file.set_len(length).map_err(Error::file("write", self.path()))
+        let set = || if self.file.metadata()?.len() == length { Ok(()) } else { self.file.set_len(length) };
+        set().map_err(Error::file("write", self.path()))
     }
 
     fn write_note(&mut self) -> Result<(), Error> {
-        let digest = Digest256(self.hash.clone().finalize().into());
-        let note = Note { origin: self.origin.clone(), length: self.length, sha256: digest.to_string() };
+        let note = Note { origin: self.origin.clone(), length: self.length, crc32: self.sum.clone().finalize() };
         let path = note_path(&self.dir, &self.name);
         let write = || -> io::Result<()> {
             let mut file = NamedTempFile::new_in(&self.dir)?;
@@ -204,7 +213,7 @@ impl Part {
             Ok(())
         };
         write().map_err(Error::file("write", &path))?;
-        self.noted = self.length;
+        (self.noted, self.noted_at) = (self.length, Instant::now());
         Ok(())
     }
 }
@@ -267,22 +276,35 @@ fn read_note(dir: &Path, name: &str) -> Option<Note> {
     serde_json::from_slice(&fs::read(note_path(dir, name)).ok()?).ok()
 }
 
-/// The hash of the first `length` bytes: to go on with, and as a digest.
+/// The checksum of the first `length` bytes, to go on with.
 ///
 /// # Errors
 /// When there are fewer bytes.
-pub(crate) fn hash_of(file: &File, length: u64) -> io::Result<(Sha256, Digest256)> {
+fn sum_of(file: &File, length: u64) -> io::Result<Crc32> {
+    let mut sum = Crc32::new();
+    read_through(file, length, |bytes| sum.update(bytes)).map(|()| sum)
+}
+
+/// The digest of the first `length` bytes.
+///
+/// # Errors
+/// When there are fewer bytes.
+pub(crate) fn hash_of(file: &File, length: u64) -> io::Result<Digest256> {
     let mut hash = Sha256::new();
+    read_through(file, length, |bytes| hash.update(bytes))?;
+    Ok(Digest256(hash.finalize().into()))
+}
+
+fn read_through(file: &File, length: u64, mut take: impl FnMut(&[u8])) -> io::Result<()> {
     let mut buffer = vec![0; 256 << 10];
     let mut at = 0;
     while at < length {
         let want = usize::try_from(length - at).unwrap_or(usize::MAX).min(buffer.len());
         file.read_exact_at(&mut buffer[..want], at)?;
-        hash.update(&buffer[..want]);
+        take(&buffer[..want]);
         at += want as u64;
     }
-    let digest = Digest256(hash.clone().finalize().into());
-    Ok((hash, digest))
+    Ok(())
 }
 
 #[cfg(test)]

@@ -74,6 +74,7 @@ pub(crate) fn pace() -> Pace {
         busy: Duration::ZERO,
         overlap: 64,
         note_every: 4096,
+        note_pause: Duration::ZERO,
         ..Pace::default()
     }
 }
