@@ -16,6 +16,7 @@ mod examine;
 mod facts;
 mod gunzip;
 mod h1;
+mod hasher;
 mod holders;
 mod lock;
 mod name;

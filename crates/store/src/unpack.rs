@@ -7,9 +7,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 use govern_core::event::{Event, Watch};
 use govern_core::origin::escaped_text;
 use govern_core::proof;
-use sha2::{Digest as _, Sha256};
 
 use crate::error::Error;
+use crate::hasher::Hasher;
 use crate::plan::Planner;
 use crate::refusal::Refusal;
 use crate::tree::Sink;
@@ -86,14 +86,14 @@ pub(crate) fn refuse(reason: Refusal) -> io::Error {
 pub(crate) struct Tap<R> {
     inner: R,
     limit: u64,
-    hash: Sha256,
+    hash: Hasher,
     bytes: u64,
     failed: bool,
 }
 
 impl<R> Tap<R> {
     pub(crate) fn new(inner: R, limit: u64) -> Tap<R> {
-        Tap { inner, limit, hash: Sha256::new(), bytes: 0, failed: false }
+        Tap { inner, limit, hash: Hasher::start(), bytes: 0, failed: false }
     }
 
     pub(crate) fn bytes(&self) -> u64 {
@@ -106,7 +106,7 @@ impl<R> Tap<R> {
     }
 
     pub(crate) fn finish(self) -> (u64, proof::Sha256) {
-        (self.bytes, proof::Sha256(self.hash.finalize().into()))
+        (self.bytes, self.hash.finish())
     }
 }
 
