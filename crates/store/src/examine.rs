@@ -25,8 +25,8 @@ use crate::{h1, pipe, tar, zip};
 pub fn examine(format: Format, version: &Version, platform: &Platform, archive: File) -> Result<Evidence, Error> {
     let mut files = Files::default();
     let silent = |_: Event| {};
-    let read = pipe::split(&mut files, |sink| {
-        let mut unpack = Unpack::new(Planner::new(format, version, platform), sink, &silent);
+    let read = pipe::split(&mut files, |pipe| {
+        let mut unpack = Unpack::new(Planner::new(format, version, platform), pipe, &silent);
         match format {
             Format::TarGz => {
                 let mut archive = BufReader::new(archive);

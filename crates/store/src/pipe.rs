@@ -13,7 +13,7 @@ use crate::plan::PlannedFile;
 use crate::tree::Sink;
 use crate::unpack::Fault;
 
-/// A batch is handed over when it holds so many bytes of content …
+/// A batch is handed over when it is full, with so many bytes of content …
 const BATCH_BYTES: usize = 512 << 10;
 /// … or so many orders, since names take room as well.
 const BATCH_ORDERS: usize = 1024;
@@ -24,13 +24,13 @@ const WAITING: usize = 4;
 /// reader: it is about an earlier part of the archive.
 pub(crate) fn split<T>(
     sink: &mut (dyn Sink + Send),
-    read: impl FnOnce(&mut dyn Sink) -> Result<T, Fault>,
+    read: impl FnOnce(&mut Pipe<'_>) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
     thread::scope(|scope| {
         let (full, batches) = sync_channel(WAITING);
         let (spare, emptied) = sync_channel(WAITING + 2);
         let writer = scope.spawn(move || drain(&batches, &spare, sink));
-        let mut pipe = Pipe { batch: Batch::default(), full, emptied, writer: Some(writer) };
+        let mut pipe = Pipe { batch: Batch::new(), full, emptied, writer: Some(writer) };
         let done = read(&mut pipe).and_then(|done| Ok(pipe.hand_over().map(|()| done)?));
         let Pipe { full, writer, .. } = pipe;
         drop(full);
@@ -49,14 +49,21 @@ enum Order {
     End,
 }
 
-#[derive(Default)]
 struct Batch {
     orders: Vec<Order>,
-    bytes: Vec<u8>,
+    bytes: Box<[u8]>,
+    /// How many of the bytes are content.
+    len: usize,
 }
 
-/// The reader's end.
-struct Pipe<'s> {
+impl Batch {
+    fn new() -> Batch {
+        Batch { orders: Vec::new(), bytes: vec![0; BATCH_BYTES].into(), len: 0 }
+    }
+}
+
+/// The reader's end. It takes what a [`Sink`] takes, but for the content of files, which is read into its room.
+pub(crate) struct Pipe<'s> {
     batch: Batch,
     full: SyncSender<Batch>,
     emptied: Receiver<Batch>,
@@ -65,16 +72,47 @@ struct Pipe<'s> {
 }
 
 impl Pipe<'_> {
+    /// See [`Sink::need`].
+    pub(crate) fn need(&mut self, total: u64) -> Result<(), Error> {
+        self.order(Order::Need(total))
+    }
+
+    /// See [`Sink::directory`].
+    pub(crate) fn directory(&mut self, path: &str) -> Result<(), Error> {
+        self.order(Order::Directory(path.to_owned()))
+    }
+
+    /// See [`Sink::begin`].
+    pub(crate) fn begin(&mut self, file: PlannedFile) -> Result<(), Error> {
+        self.order(Order::Begin(file))
+    }
+
+    /// Room for the next bytes of the file, at least one.
+    pub(crate) fn room(&mut self) -> &mut [u8] {
+        &mut self.batch.bytes[self.batch.len..]
+    }
+
+    /// Adds so many bytes to the file, from the beginning of the room.
+    pub(crate) fn write(&mut self, len: usize) -> Result<(), Error> {
+        self.batch.len += len;
+        self.order(Order::Write(len))
+    }
+
+    /// See [`Sink::end`].
+    pub(crate) fn end(&mut self) -> Result<(), Error> {
+        self.order(Order::End)
+    }
+
     fn order(&mut self, order: Order) -> Result<(), Error> {
         self.batch.orders.push(order);
-        match self.batch.bytes.len() < BATCH_BYTES && self.batch.orders.len() < BATCH_ORDERS {
+        match self.batch.len < BATCH_BYTES && self.batch.orders.len() < BATCH_ORDERS {
             true => Ok(()),
             false => self.hand_over(),
         }
     }
 
     fn hand_over(&mut self) -> Result<(), Error> {
-        let next = self.emptied.try_recv().unwrap_or_default();
+        let next = self.emptied.try_recv().unwrap_or_else(|_| Batch::new());
         if self.full.send(mem::replace(&mut self.batch, next)).is_ok() {
             return Ok(());
         }
@@ -90,7 +128,7 @@ fn join(writer: ScopedJoinHandle<'_, Result<(), Error>>) -> Result<(), Error> {
 /// The writer's end: does what it is told until nothing more comes.
 fn drain(batches: &Receiver<Batch>, spare: &SyncSender<Batch>, sink: &mut dyn Sink) -> Result<(), Error> {
     while let Ok(mut batch) = batches.recv() {
-        let mut bytes = batch.bytes.as_slice();
+        let mut bytes = &batch.bytes[..batch.len];
         for order in batch.orders.drain(..) {
             match order {
                 Order::Need(total) => sink.need(total),
@@ -104,34 +142,11 @@ fn drain(batches: &Receiver<Batch>, spare: &SyncSender<Batch>, sink: &mut dyn Si
                 Order::End => sink.end(),
             }?;
         }
-        batch.bytes.clear();
+        batch.len = 0;
         // Without room it is one batch more to allocate, and without a reader nobody needs it.
         let _ = spare.try_send(batch);
     }
     Ok(())
-}
-
-impl Sink for Pipe<'_> {
-    fn need(&mut self, total: u64) -> Result<(), Error> {
-        self.order(Order::Need(total))
-    }
-
-    fn directory(&mut self, path: &str) -> Result<(), Error> {
-        self.order(Order::Directory(path.to_owned()))
-    }
-
-    fn begin(&mut self, file: PlannedFile) -> Result<(), Error> {
-        self.order(Order::Begin(file))
-    }
-
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.batch.bytes.extend_from_slice(bytes);
-        self.order(Order::Write(bytes.len()))
-    }
-
-    fn end(&mut self) -> Result<(), Error> {
-        self.order(Order::End)
-    }
 }
 
 #[cfg(test)]
@@ -140,7 +155,7 @@ mod tests {
 
     use rustix::io::Errno;
 
-    use super::{BATCH_BYTES, split};
+    use super::{BATCH_BYTES, Pipe, split};
     use crate::error::Error;
     use crate::plan::PlannedFile;
     use crate::refusal::Refusal;
@@ -185,26 +200,61 @@ mod tests {
         }
     }
 
-    fn feed(sink: &mut dyn Sink, files: usize) -> Result<(), Fault> {
-        sink.need(7)?;
-        sink.directory("d")?;
-        for n in 0..files {
-            sink.begin(PlannedFile { path: format!("d/{n}"), executable: n % 2 == 0, size: 0 })?;
-            // Several sizes, none of which divides a batch.
-            for part in 0..n % 4 {
-                sink.write(&vec![n as u8; 1 + part * 4099])?;
+    /// What a reader may say.
+    enum Word {
+        Need,
+        Directory,
+        Begin(usize),
+        Write(Vec<u8>),
+        End,
+    }
+
+    fn file(n: usize) -> PlannedFile {
+        PlannedFile { path: format!("d/{n}"), executable: n.is_multiple_of(2), size: 0 }
+    }
+
+    fn words(files: usize) -> impl Iterator<Item = Word> {
+        // Several sizes, none of which divides a batch.
+        let content = |n: usize| (0..n % 4).map(move |part| Word::Write(vec![n as u8; 1 + part * 4099]));
+        let file = move |n| [Word::Begin(n)].into_iter().chain(content(n)).chain([Word::End]);
+        [Word::Need, Word::Directory].into_iter().chain((0..files).flat_map(file))
+    }
+
+    fn tell(sink: &mut dyn Sink, files: usize) -> Result<(), Error> {
+        words(files).try_for_each(|word| match word {
+            Word::Need => sink.need(7),
+            Word::Directory => sink.directory("d"),
+            Word::Begin(n) => sink.begin(file(n)),
+            Word::Write(bytes) => sink.write(&bytes),
+            Word::End => sink.end(),
+        })
+    }
+
+    fn feed(pipe: &mut Pipe<'_>, files: usize) -> Result<(), Fault> {
+        Ok(words(files).try_for_each(|word| match word {
+            Word::Need => pipe.need(7),
+            Word::Directory => pipe.directory("d"),
+            Word::Begin(n) => pipe.begin(file(n)),
+            Word::Write(mut bytes) => {
+                while !bytes.is_empty() {
+                    let room = pipe.room();
+                    let now = room.len().min(bytes.len());
+                    room[..now].copy_from_slice(&bytes[..now]);
+                    bytes.drain(..now);
+                    pipe.write(now)?;
+                }
+                Ok(())
             }
-            sink.end()?;
-        }
-        Ok(())
+            Word::End => pipe.end(),
+        })?)
     }
 
     #[test]
     fn the_sink_hears_the_same_as_without_a_thread_between() {
         let (mut direct, mut behind) = (Log::default(), Log::default());
         let files = 3000;
-        feed(&mut direct, files).unwrap();
-        split(&mut behind, |sink| feed(sink, files)).unwrap();
+        tell(&mut direct, files).unwrap();
+        split(&mut behind, |pipe| feed(pipe, files)).unwrap();
         assert!(direct.bytes.len() > 20 * BATCH_BYTES, "{}", direct.bytes.len());
         assert_eq!(direct.said, behind.said);
         assert!(direct.bytes == behind.bytes);
@@ -216,7 +266,7 @@ mod tests {
         for at in ["d/0", "d/1500", "d/2999"] {
             let mut sink = Log { fails_at: Some(at), ..Log::default() };
             let mut has_read_all = false;
-            let error = split(&mut sink, |sink| feed(sink, 3000).inspect(|()| has_read_all = true)).unwrap_err();
+            let error = split(&mut sink, |pipe| feed(pipe, 3000).inspect(|()| has_read_all = true)).unwrap_err();
             assert!(matches!(error, Fault::Disk(Error::NoSpace { .. })), "{at}: {error:?}");
             // Whoever is far from the end reads no archive to its end for nothing.
             assert_eq!(has_read_all, at == "d/2999", "{at}");
@@ -225,8 +275,8 @@ mod tests {
 
     #[test]
     fn of_two_errors_the_one_about_the_earlier_part_is_told() {
-        let refuse = |sink: &mut dyn Sink| {
-            feed(sink, 3)?;
+        let refuse = |pipe: &mut Pipe<'_>| {
+            feed(pipe, 3)?;
             Err::<(), _>(Fault::archive(Refusal::Trailing))
         };
         let error = split(&mut Log::default(), refuse).unwrap_err();

@@ -115,14 +115,14 @@ impl Staging {
         self,
         format: Format,
         watch: &dyn Watch,
-        read: impl FnOnce(&mut Unpack<'_>) -> Result<(u64, proof::Sha256), Fault>,
+        read: impl FnOnce(&mut Unpack<'_, '_>) -> Result<(u64, proof::Sha256), Fault>,
     ) -> Result<Unpacked, Error> {
         let stage = self.stage;
         let (version, platform) = (stage.lock.version(), &stage.platform);
         let archive = archive_name(format, version, platform);
         let mut tree = Tree::new(&stage.path, Twins::of(&stage.store, version))?;
-        let read = pipe::split(&mut tree, |sink| {
-            let mut unpack = Unpack::new(Planner::new(format, version, platform), sink, watch);
+        let read = pipe::split(&mut tree, |pipe| {
+            let mut unpack = Unpack::new(Planner::new(format, version, platform), pipe, watch);
             let read = read(&mut unpack)?;
             unpack.finish();
             Ok(read)

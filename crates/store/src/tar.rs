@@ -20,7 +20,7 @@ const MAX_EXTENSION: u64 = 64 << 10;
 const MAX_PADDING: u64 = 1 << 20;
 
 /// Unpacks a whole tar stream.
-pub(crate) fn unpack(stream: &mut dyn Read, unpack: &mut Unpack<'_>) -> Result<(), Fault> {
+pub(crate) fn unpack(stream: &mut dyn Read, unpack: &mut Unpack<'_, '_>) -> Result<(), Fault> {
     let (failed, ended) = (Cell::new(false), Cell::new(false));
     let mut archive = Archive::new(Marked::new(stream, &failed, &ended));
     let malformed = |error: std::io::Error| match () {
@@ -73,7 +73,7 @@ fn read_ahead(content: &mut dyn Read, kind: EntryType, size: u64) -> Result<Opti
 
 fn unpack_entry(
     content: &mut dyn Read,
-    unpack: &mut Unpack<'_>,
+    unpack: &mut Unpack<'_, '_>,
     name: &[u8],
     kind: EntryType,
     mode: u32,

@@ -1,5 +1,5 @@
 //! What the two archive judges share: the tap on the caller's bytes, the way an error finds its kind again, and the
-//! loop that moves one file from a reader to the sink.
+//! loop that moves one file from a reader to the pipe.
 
 use std::cell::Cell;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -10,9 +10,9 @@ use govern_core::proof;
 
 use crate::error::Error;
 use crate::hasher::Hasher;
+use crate::pipe::Pipe;
 use crate::plan::Planner;
 use crate::refusal::Refusal;
-use crate::tree::Sink;
 
 /// Bytes moved at once.
 pub(crate) const BUFFER: usize = 128 << 10;
@@ -159,45 +159,45 @@ impl<R: Seek> Seek for Marked<'_, R> {
     }
 }
 
-/// Moves what a reader finds through the planner into the sink.
-pub(crate) struct Unpack<'a> {
+/// Moves what a reader finds through the planner into the pipe.
+pub(crate) struct Unpack<'a, 's> {
     planner: Planner,
-    sink: &'a mut dyn Sink,
+    pipe: &'a mut Pipe<'s>,
     watch: &'a dyn Watch,
-    buffer: Box<[u8]>,
     files: u64,
 }
 
-impl<'a> Unpack<'a> {
-    pub(crate) fn new(planner: Planner, sink: &'a mut dyn Sink, watch: &'a dyn Watch) -> Unpack<'a> {
-        Unpack { planner, sink, watch, buffer: vec![0; BUFFER].into(), files: 0 }
+impl<'a, 's> Unpack<'a, 's> {
+    pub(crate) fn new(planner: Planner, pipe: &'a mut Pipe<'s>, watch: &'a dyn Watch) -> Unpack<'a, 's> {
+        Unpack { planner, pipe, watch, files: 0 }
     }
 
     /// Says how many bytes the whole tree has.
     pub(crate) fn need(&mut self, total: u64) -> Result<(), Fault> {
-        Ok(self.sink.need(total)?)
+        Ok(self.pipe.need(total)?)
     }
 
     pub(crate) fn directory(&mut self, name: &[u8], mode: u32) -> Result<(), Fault> {
         let planned = self.planner.directory(name, mode).map_err(|reason| Fault::entry(name, reason))?;
-        planned.map_or(Ok(()), |path| Ok(self.sink.directory(&path)?))
+        planned.map_or(Ok(()), |path| Ok(self.pipe.directory(&path)?))
     }
 
     /// Writes a file of exactly `size` bytes from the front of `bytes`.
     pub(crate) fn file(&mut self, name: &[u8], mode: u32, size: u64, bytes: &mut dyn Read) -> Result<(), Fault> {
         let planned = self.planner.file(name, mode, size).map_err(|reason| Fault::entry(name, reason))?;
-        self.sink.begin(planned)?;
+        self.pipe.begin(planned)?;
         let mut left = size;
         while left > 0 {
-            let want = self.buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
-            let read = fill(bytes, &mut self.buffer[..want]).map_err(|error| Fault::from(error).within(name))?;
+            let room = self.pipe.room();
+            let want = room.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+            let read = fill(bytes, &mut room[..want]).map_err(|error| Fault::from(error).within(name))?;
             if read < want {
                 return Err(Fault::entry(name, Refusal::Truncated));
             }
-            self.sink.write(&self.buffer[..read])?;
+            self.pipe.write(read)?;
             left -= read as u64;
         }
-        self.sink.end()?;
+        self.pipe.end()?;
         self.files += 1;
         if self.files.is_multiple_of(FILES_PER_EVENT) {
             self.watch.event(Event::Unpacked { files: self.files });

@@ -36,7 +36,7 @@ const IS_UTF8: u16 = 1 << 11;
 const ENCRYPTED_FLAGS: u16 = 1 | 1 << 6 | 1 << 13;
 
 /// Unpacks a whole zip file, and gives its length and digest.
-pub(crate) fn unpack(mut archive: File, unpack: &mut Unpack<'_>) -> Result<(u64, proof::Sha256), Fault> {
+pub(crate) fn unpack(mut archive: File, unpack: &mut Unpack<'_, '_>) -> Result<(u64, proof::Sha256), Fault> {
     let tail = Tail::read(&mut archive)?;
     let hashed = archive.try_clone()?;
     let is_refused = AtomicBool::new(false);
@@ -51,7 +51,7 @@ pub(crate) fn unpack(mut archive: File, unpack: &mut Unpack<'_>) -> Result<(u64,
     })
 }
 
-fn unpack_members(archive: &File, tail: &Tail, unpack: &mut Unpack<'_>) -> Result<(), Fault> {
+fn unpack_members(archive: &File, tail: &Tail, unpack: &mut Unpack<'_, '_>) -> Result<(), Fault> {
     let (failed, ended) = (Cell::new(false), Cell::new(false));
     let fault = |error: ZipError| match error {
         ZipError::Io(error) if failed.get() => Fault::from(error),
