@@ -57,6 +57,17 @@ pub(crate) fn start_writing(file: &File) {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn start_writing(_file: &File) {}
 
+/// Has the kernel begin to read a file into the page cache, where it is not there already.
+#[cfg(target_os = "linux")]
+pub(crate) fn read_ahead(file: &File) {
+    // It is only a hint.
+    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::WillNeed);
+}
+
+/// Other systems read ahead by themselves, if at all.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn read_ahead(_file: &File) {}
+
 /// Makes a file of this name in a directory that has the blocks of another file. False, and no file, where the file system
 /// cannot do that. `create` makes the file where that is a step of its own.
 #[cfg(target_os = "linux")]

@@ -128,6 +128,11 @@ fn join(writer: ScopedJoinHandle<'_, Result<(), Error>>) -> Result<(), Error> {
 /// The writer's end: does what it is told until nothing more comes.
 fn drain(batches: &Receiver<Batch>, spare: &SyncSender<Batch>, sink: &mut dyn Sink) -> Result<(), Error> {
     while let Ok(mut batch) = batches.recv() {
+        let files = batch.orders.iter().filter_map(|order| match order {
+            Order::Begin(file) => Some(file),
+            _ => None,
+        });
+        files.for_each(|file| sink.expect(file));
         let mut bytes = &batch.bytes[..batch.len];
         for order in batch.orders.drain(..) {
             match order {

@@ -36,6 +36,8 @@ pub(crate) trait Sink {
     fn need(&mut self, total: u64) -> Result<(), Error>;
     /// Makes a directory, and those above it.
     fn directory(&mut self, path: &str) -> Result<(), Error>;
+    /// Says that this file will be begun soon: a time to have what that takes brought from the disk.
+    fn expect(&mut self, _file: &PlannedFile) {}
     /// Starts a file, and makes the directories above it.
     fn begin(&mut self, file: PlannedFile) -> Result<(), Error>;
     /// Adds bytes to the file.
@@ -255,6 +257,12 @@ impl Sink for Tree {
 
     fn directory(&mut self, path: &str) -> Result<(), Error> {
         self.enter(path).map(|_| ())
+    }
+
+    fn expect(&mut self, planned: &PlannedFile) {
+        if let Some(twins) = &mut self.twins {
+            twins.expect(&planned.path, planned.size);
+        }
     }
 
     fn begin(&mut self, planned: PlannedFile) -> Result<(), Error> {

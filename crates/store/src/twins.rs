@@ -6,7 +6,7 @@
 //! makes damage to one SDK damage to another. Each has its own manifest, so that `verify` finds it from either side, and it
 //! names those that have the same file ([`others_with`]). A repair writes or shares anew, and never from what is damaged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::Read as _;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -21,6 +21,10 @@ use crate::{Store, disk, record, walk};
 
 /// Larger files are written: they are programs, which differ from release to release.
 const MAX_SHARED: u64 = 2 << 20;
+
+/// Files that are open and read ahead at most. A disk that is asked for one after the other answers no faster than it
+/// takes for one.
+const MOST_AHEAD: usize = 64;
 
 /// How two SDKs share a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +74,8 @@ pub(crate) struct Twins {
     means: Option<Means>,
     files: u64,
     bytes: u64,
+    /// Files that are being read ahead, by their paths.
+    ahead: HashMap<String, File>,
     /// Kept for the next file.
     buffer: Vec<u8>,
 }
@@ -104,17 +110,36 @@ impl Twins {
         let with = store.trees().ok()?.into_iter().find(is_near)?;
         let root = walk::open_root(&store.layout.sdk(&with)).ok()?;
         let (of, means) = (of.clone(), Some(Means::Reflink));
-        Some(Twins { of, with, root, means, files: 0, bytes: 0, buffer: Vec::new() })
+        Some(Twins { of, with, root, means, files: 0, bytes: 0, ahead: HashMap::new(), buffer: Vec::new() })
+    }
+
+    /// Has the file of this path read ahead.
+    pub(crate) fn expect(&mut self, path: &str, size: u64) {
+        if self.may_share(size)
+            && self.ahead.len() < MOST_AHEAD
+            && let Some(file) = self.find(path)
+        {
+            disk::read_ahead(&file);
+            self.ahead.insert(path.to_owned(), file);
+        }
+    }
+
+    fn may_share(&self, size: u64) -> bool {
+        self.means.is_some() && size > 0 && size <= MAX_SHARED
+    }
+
+    fn find(&self, path: &str) -> Option<File> {
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        rustix::fs::openat(&self.root, path, flags, Mode::empty()).ok().map(File::from)
     }
 
     /// The file of this path, if its size and mode are right and it is ours.
     pub(crate) fn open(&mut self, path: &str, size: u64, mode: Mode) -> Option<Twin> {
-        self.means?;
-        if size == 0 || size > MAX_SHARED {
+        let ahead = self.ahead.remove(path);
+        if !self.may_share(size) {
             return None;
         }
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let mut file = File::from(rustix::fs::openat(&self.root, path, flags, Mode::empty()).ok()?);
+        let mut file = ahead.or_else(|| self.find(path))?;
         let found = rustix::fs::fstat(&file).ok()?;
         let is_file = FileType::from_raw_mode(found.st_mode) == FileType::RegularFile;
         let is_ours = found.st_uid == rustix::process::geteuid().as_raw();
