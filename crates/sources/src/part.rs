@@ -1,7 +1,7 @@
 //! A download on disk: the bytes so far, and a note beside them that says where they came from and what they sum up to.
 //!
 //! The note makes the bytes usable after a kill or a power cut: only a beginning that still has the noted checksum is gone
-//! on with. A CRC is enough for that, because the whole is proven by its digest in any case: it costs a twentieth of one.
+//! on with. A CRC is enough for that, because the whole is proven by its digest in any case: it costs a seventh of one.
 //! Leaves out the network (`transfer`) and the proof of the whole (`govern_core::proof`).
 
 use std::fs::{self, File};
@@ -332,6 +332,20 @@ mod tests {
         fs::rename(&path, dir.path().join("x")).unwrap();
         drop(held);
         assert!(is_at(&waiting.await.unwrap().unwrap(), &path));
+    }
+
+    #[tokio::test]
+    async fn notes_wait_for_bytes_and_for_time() {
+        let (soon, late) = (Duration::ZERO, Duration::from_secs(3600));
+        for (note_every, note_pause, is_noted) in [(5, soon, true), (6, soon, false), (5, late, false)] {
+            let dir = tempfile::tempdir().unwrap();
+            let pace = Pace { note_every, note_pause, ..Pace::default() };
+            let mut part = Part::open(dir.path(), "x", &pace).await.unwrap();
+            part.append(b"bytes").unwrap();
+            assert_eq!(super::note_path(dir.path(), "x").exists(), is_noted, "{note_every} {note_pause:?}");
+            drop(part);
+            assert!(super::note_path(dir.path(), "x").exists(), "the end is always noted");
+        }
     }
 
     #[tokio::test]
