@@ -8,8 +8,8 @@ use govern_core::proof::Format;
 use govern_core::version::Version;
 use sha2::{Digest as _, Sha256};
 
+use crate::manifest::TreeFile;
 use crate::plan;
-use crate::tree::TreeFile;
 
 /// What cmd/distpack leaves out of the module, though the tarball has it.
 const NOT_IN_MODULE: &[&str] = &["api/", "doc/", "misc/", "test/"];

@@ -19,6 +19,7 @@ mod h1;
 mod hasher;
 mod holders;
 mod lock;
+mod manifest;
 mod name;
 mod pipe;
 mod plan;

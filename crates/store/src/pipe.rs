@@ -1,16 +1,17 @@
-//! Puts a thread between those who read an archive and the sink that writes it, so that inflating need not wait for the
-//! disk, nor the disk for inflating. What arrives, and in which order, is the same as without.
+//! Puts a thread between those who read an archive and each of the sinks that what it holds is for, so that inflating need
+//! not wait for the disk, nor the disk for inflating or hashing. What arrives, and in which order, is the same as without.
 //!
-//! Orders and bytes travel in batches, because a batch wakes the other thread once where a file would wake it thrice.
+//! Orders and bytes travel in batches, because a batch wakes the other threads once where a file would wake them thrice.
+//! All sinks look at the same ones.
 
 use std::mem;
 use std::panic::resume_unwind;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, ScopedJoinHandle};
 
 use crate::error::Error;
 use crate::plan::PlannedFile;
-use crate::tree::Sink;
 use crate::unpack::Fault;
 
 /// A batch is handed over when it is full, with so many bytes of content …
@@ -20,21 +21,42 @@ const BATCH_ORDERS: usize = 1024;
 /// Batches that wait, beside the one that is filled and the one that is emptied.
 const WAITING: usize = 4;
 
-/// Runs `read` on this thread and `sink` on another. An error of the sink, which lags behind, counts before one of the
+/// What takes what a reader reads, in order: directories, and files as `begin`, any number of `write`, `end`.
+pub(crate) trait Sink {
+    /// Says how many bytes the whole tree has, where that is known before.
+    fn need(&mut self, _total: u64) -> Result<(), Error> {
+        Ok(())
+    }
+    /// A directory, which may have come before with what lies in it.
+    fn directory(&mut self, _path: &str) -> Result<(), Error> {
+        Ok(())
+    }
+    /// Says that this file will be begun soon: a time to have what that takes brought from the disk.
+    fn expect(&mut self, _file: &PlannedFile) {}
+    /// Starts a file. The directories above it need not have come.
+    fn begin(&mut self, file: &PlannedFile) -> Result<(), Error>;
+    /// Adds bytes to the file.
+    fn write(&mut self, bytes: &[u8]) -> Result<(), Error>;
+    /// Finishes the file.
+    fn end(&mut self) -> Result<(), Error>;
+}
+
+/// Runs `read` on this thread and each sink on another. An error of a sink, which lags behind, counts before one of the
 /// reader: it is about an earlier part of the archive.
 pub(crate) fn split<T>(
-    sink: &mut (dyn Sink + Send),
+    sinks: &mut [&mut (dyn Sink + Send)],
     read: impl FnOnce(&mut Pipe<'_>) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
     thread::scope(|scope| {
-        let (full, batches) = sync_channel(WAITING);
         let (spare, emptied) = sync_channel(WAITING + 2);
-        let writer = scope.spawn(move || drain(&batches, &spare, sink));
-        let mut pipe = Pipe { batch: Batch::new(), full, emptied, writer: Some(writer) };
+        let mut pipe = Pipe { batch: Batch::new(), emptied, ends: Vec::new() };
+        for sink in sinks {
+            let (full, batches) = sync_channel(WAITING);
+            let spare = spare.clone();
+            pipe.ends.push(End { full, thread: scope.spawn(move || drain(&batches, &spare, *sink)) });
+        }
         let done = read(&mut pipe).and_then(|done| Ok(pipe.hand_over().map(|()| done)?));
-        let Pipe { full, writer, .. } = pipe;
-        drop(full);
-        writer.map_or(Ok(()), join)?;
+        pipe.ends.drain(..).try_for_each(End::join)?;
         done
     })
 }
@@ -65,10 +87,22 @@ impl Batch {
 /// The reader's end. It takes what a [`Sink`] takes, but for the content of files, which is read into its room.
 pub(crate) struct Pipe<'s> {
     batch: Batch,
-    full: SyncSender<Batch>,
     emptied: Receiver<Batch>,
-    /// Until it has ended with an error.
-    writer: Option<ScopedJoinHandle<'s, Result<(), Error>>>,
+    ends: Vec<End<'s>>,
+}
+
+/// Where a sink gets its batches from.
+struct End<'s> {
+    full: SyncSender<Arc<Batch>>,
+    thread: ScopedJoinHandle<'s, Result<(), Error>>,
+}
+
+impl End<'_> {
+    /// Waits until the sink has done all that it was told.
+    fn join(self) -> Result<(), Error> {
+        drop(self.full);
+        self.thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    }
 }
 
 impl Pipe<'_> {
@@ -113,43 +147,44 @@ impl Pipe<'_> {
 
     fn hand_over(&mut self) -> Result<(), Error> {
         let next = self.emptied.try_recv().unwrap_or_else(|_| Batch::new());
-        if self.full.send(mem::replace(&mut self.batch, next)).is_ok() {
-            return Ok(());
+        let full = Arc::new(mem::replace(&mut self.batch, next));
+        match self.ends.iter().position(|end| end.full.send(Arc::clone(&full)).is_err()) {
+            None => Ok(()),
+            // It takes no more: only an error ends it while batches may come.
+            Some(ended) => self.ends.swap_remove(ended).join(),
         }
-        // It takes no more: only an error ends it while batches may come.
-        self.writer.take().map_or(Ok(()), join)
     }
 }
 
-fn join(writer: ScopedJoinHandle<'_, Result<(), Error>>) -> Result<(), Error> {
-    writer.join().unwrap_or_else(|panic| resume_unwind(panic))
-}
-
-/// The writer's end: does what it is told until nothing more comes.
-fn drain(batches: &Receiver<Batch>, spare: &SyncSender<Batch>, sink: &mut dyn Sink) -> Result<(), Error> {
-    while let Ok(mut batch) = batches.recv() {
+/// A sink's end: has it do what it is told until nothing more comes.
+fn drain(batches: &Receiver<Arc<Batch>>, spare: &SyncSender<Batch>, sink: &mut dyn Sink) -> Result<(), Error> {
+    while let Ok(batch) = batches.recv() {
         let files = batch.orders.iter().filter_map(|order| match order {
             Order::Begin(file) => Some(file),
             _ => None,
         });
         files.for_each(|file| sink.expect(file));
         let mut bytes = &batch.bytes[..batch.len];
-        for order in batch.orders.drain(..) {
+        for order in &batch.orders {
             match order {
-                Order::Need(total) => sink.need(total),
-                Order::Directory(path) => sink.directory(&path),
+                Order::Need(total) => sink.need(*total),
+                Order::Directory(path) => sink.directory(path),
                 Order::Begin(file) => sink.begin(file),
                 Order::Write(length) => {
-                    let (now, later) = bytes.split_at(length);
+                    let (now, later) = bytes.split_at(*length);
                     bytes = later;
                     sink.write(now)
                 }
                 Order::End => sink.end(),
             }?;
         }
-        batch.len = 0;
-        // Without room it is one batch more to allocate, and without a reader nobody needs it.
-        let _ = spare.try_send(batch);
+        // The last who is done with it gives it back.
+        if let Some(mut batch) = Arc::into_inner(batch) {
+            batch.orders.clear();
+            batch.len = 0;
+            // Without room it is one batch more to allocate, and without a reader nobody needs it.
+            let _ = spare.try_send(batch);
+        }
     }
     Ok(())
 }
@@ -160,11 +195,10 @@ mod tests {
 
     use rustix::io::Errno;
 
-    use super::{BATCH_BYTES, Pipe, split};
+    use super::{BATCH_BYTES, Pipe, Sink, split};
     use crate::error::Error;
     use crate::plan::PlannedFile;
     use crate::refusal::Refusal;
-    use crate::tree::Sink;
     use crate::unpack::Fault;
 
     /// Writes down what it is told, and fails at a file with this name.
@@ -186,7 +220,7 @@ mod tests {
             Ok(())
         }
 
-        fn begin(&mut self, file: PlannedFile) -> Result<(), Error> {
+        fn begin(&mut self, file: &PlannedFile) -> Result<(), Error> {
             if self.fails_at == Some(file.path.as_str()) {
                 return Err(Error::io("create", Path::new("/x"), Errno::NOSPC));
             }
@@ -229,7 +263,7 @@ mod tests {
         words(files).try_for_each(|word| match word {
             Word::Need => sink.need(7),
             Word::Directory => sink.directory("d"),
-            Word::Begin(n) => sink.begin(file(n)),
+            Word::Begin(n) => sink.begin(&file(n)),
             Word::Write(bytes) => sink.write(&bytes),
             Word::End => sink.end(),
         })
@@ -256,13 +290,15 @@ mod tests {
 
     #[test]
     fn the_sink_hears_the_same_as_without_a_thread_between() {
-        let (mut direct, mut behind) = (Log::default(), Log::default());
+        let (mut direct, mut one, mut other) = (Log::default(), Log::default(), Log::default());
         let files = 3000;
         tell(&mut direct, files).unwrap();
-        split(&mut behind, |pipe| feed(pipe, files)).unwrap();
+        split(&mut [&mut one, &mut other], |pipe| feed(pipe, files)).unwrap();
         assert!(direct.bytes.len() > 20 * BATCH_BYTES, "{}", direct.bytes.len());
-        assert_eq!(direct.said, behind.said);
-        assert!(direct.bytes == behind.bytes);
+        for behind in [one, other] {
+            assert_eq!(direct.said, behind.said);
+            assert!(direct.bytes == behind.bytes);
+        }
     }
 
     #[test]
@@ -271,7 +307,8 @@ mod tests {
         for at in ["d/0", "d/1500", "d/2999"] {
             let mut sink = Log { fails_at: Some(at), ..Log::default() };
             let mut has_read_all = false;
-            let error = split(&mut sink, |pipe| feed(pipe, 3000).inspect(|()| has_read_all = true)).unwrap_err();
+            let sinks: &mut [&mut (dyn Sink + Send)] = &mut [&mut Log::default(), &mut sink];
+            let error = split(sinks, |pipe| feed(pipe, 3000).inspect(|()| has_read_all = true)).unwrap_err();
             assert!(matches!(error, Fault::Disk(Error::NoSpace { .. })), "{at}: {error:?}");
             // Whoever is far from the end reads no archive to its end for nothing.
             assert_eq!(has_read_all, at == "d/2999", "{at}");
@@ -284,7 +321,7 @@ mod tests {
             feed(pipe, 3)?;
             Err::<(), _>(Fault::archive(Refusal::Trailing))
         };
-        let error = split(&mut Log::default(), refuse).unwrap_err();
+        let error = split(&mut [&mut Log::default()], refuse).unwrap_err();
         assert!(matches!(error, Fault::Refused { reason: Refusal::Trailing, .. }), "{error:?}");
     }
 }

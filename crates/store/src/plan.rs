@@ -24,7 +24,7 @@ pub(crate) const MAX_RATIO: u64 = 100;
 pub(crate) const RATIO_FREE: u64 = 16 << 20;
 
 /// A file that may be written.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct PlannedFile {
     /// Where, below the root of the tree.
     pub(crate) path: String,

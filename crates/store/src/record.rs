@@ -15,7 +15,7 @@ use govern_core::version::Version;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, at};
-use crate::tree::TreeFile;
+use crate::manifest::TreeFile;
 use crate::twins::{Means, Shared};
 
 /// The schema that is written and the newest that is read.

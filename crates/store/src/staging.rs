@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use govern_core::event::Watch;
-use govern_core::origin::escaped_text;
 use govern_core::platform::Platform;
 use govern_core::proof::{self, Evidence, Format, Proof};
 use govern_core::sdk::Sdk;
@@ -17,11 +16,11 @@ use govern_core::version::Version;
 use crate::error::{Error, at};
 use crate::gunzip::Gunzip;
 use crate::lock::{self, VersionLock};
+use crate::manifest::{Manifest, TreeFile};
 use crate::plan::{MAX_ARCHIVE, Planner};
 use crate::record::{self, Record, Subject};
-use crate::refusal::Refusal;
 use crate::remove;
-use crate::tree::{Tree, TreeFile, Written};
+use crate::tree::Tree;
 use crate::twins::{Shared, Twins};
 use crate::unpack::{Fault, Unpack};
 use crate::{Store, disk, h1, pipe, tar, walk, zip};
@@ -120,20 +119,21 @@ impl Staging {
         let stage = self.stage;
         let (version, platform) = (stage.lock.version(), &stage.platform);
         let archive = archive_name(format, version, platform);
+        let mut manifest = Manifest::default();
         let mut tree = Tree::new(&stage.path, Twins::of(&stage.store, version))?;
-        let read = pipe::split(&mut tree, |pipe| {
+        let read = pipe::split(&mut [&mut manifest, &mut tree], |pipe| {
             let mut unpack = Unpack::new(Planner::new(format, version, platform), pipe, watch);
             let read = read(&mut unpack)?;
             unpack.finish();
             Ok(read)
         });
         let (size, sha256) = read.map_err(|fault| fault.of(&archive))?;
-        let written = tree.seal()?;
-        judge_tree(&written, &archive, version, platform)?;
-        let h1 = h1::hash(format, version, platform, &written.files);
+        let shared = tree.seal()?;
+        manifest.judge(&archive, version, platform)?;
+        let h1 = h1::hash(format, version, platform, manifest.files());
         let evidence = Evidence { size, sha256, h1 };
-        let Written { files, go_version, shared } = written;
-        Ok(Unpacked { stage, format, evidence, go_version, files, shared })
+        let go_version = manifest.go_version();
+        Ok(Unpacked { stage, format, evidence, go_version, files: manifest.into_files(), shared })
     }
 }
 
@@ -144,30 +144,6 @@ pub fn archive_name(format: Format, version: &Version, platform: &Platform) -> S
         Format::TarGz => platform.archive(version),
         Format::ModuleZip => format!("{}.zip", platform.module_version(version)),
     }
-}
-
-/// Refuses a tree that is not the SDK that was asked for.
-pub(crate) fn judge_tree(tree: &Written, archive: &str, version: &Version, platform: &Platform) -> Result<(), Error> {
-    let Some(what) = missing_of_sdk(tree, &version.toolchain()) else { return Ok(()) };
-    let reason = Refusal::NotAnSdk { platform: platform.clone(), what };
-    Err(Error::Refused { archive: archive.to_owned(), entry: None, reason })
-}
-
-/// What keeps a tree from being the SDK `toolchain`, if anything does.
-fn missing_of_sdk(tree: &Written, toolchain: &str) -> Option<String> {
-    if tree.go_version != toolchain {
-        let found = if tree.go_version.is_empty() { "nothing" } else { &tree.go_version };
-        return Some(format!("its VERSION names {}, not {toolchain}", escaped_text(found)));
-    }
-    for program in ["bin/go", "bin/gofmt"] {
-        match tree.files.iter().find(|file| file.path == program) {
-            None => return Some(format!("{program} is missing")),
-            Some(file) if !file.executable => return Some(format!("{program} is not executable")),
-            Some(_) => {}
-        }
-    }
-    let has_tools = tree.files.iter().any(|file| file.path.starts_with("pkg/tool/"));
-    (!has_tools).then(|| "pkg/tool holds nothing".to_owned())
 }
 
 impl Unpacked {

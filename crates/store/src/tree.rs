@@ -1,19 +1,18 @@
-//! Writes an admitted tree into staging: directories by descriptor, files with `O_EXCL`, digests on the way.
-//! Leaves out what may be written (`plan`) and where it comes from (`tar`, `zip`): this is the end of the pipe, on a
-//! thread of its own.
+//! Writes an admitted tree into staging: directories by descriptor, files with `O_EXCL`.
+//! Leaves out what may be written (`plan`), where it comes from (`tar`, `zip`) and what its digests are (`manifest`): this
+//! is an end of the pipe, on a thread of its own.
 
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use govern_core::proof;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
-use sha2::{Digest as _, Sha256};
 
 use crate::disk;
 use crate::error::{Error, at};
+use crate::pipe::Sink;
 use crate::plan::PlannedFile;
 use crate::twins::{Shared, Twin, Twins};
 
@@ -27,42 +26,6 @@ pub(crate) const DIRECTORY: Mode = Mode::from_bits_truncate(0o555);
 /// Files from this size on go to the disk while the rest is unpacked: some 60 of an SDK's, with more than half its bytes.
 const WORTH_STARTING: u64 = 256 << 10;
 
-/// What of `VERSION` is kept: more than the longest first line that can be right.
-const VERSION_HEAD: usize = 256;
-
-/// Where a reader puts what it reads, in order: directories, and files as `begin`, any number of `write`, `end`.
-pub(crate) trait Sink {
-    /// Says how many bytes the whole tree has, where that is known before.
-    fn need(&mut self, total: u64) -> Result<(), Error>;
-    /// Makes a directory, and those above it.
-    fn directory(&mut self, path: &str) -> Result<(), Error>;
-    /// Says that this file will be begun soon: a time to have what that takes brought from the disk.
-    fn expect(&mut self, _file: &PlannedFile) {}
-    /// Starts a file, and makes the directories above it.
-    fn begin(&mut self, file: PlannedFile) -> Result<(), Error>;
-    /// Adds bytes to the file.
-    fn write(&mut self, bytes: &[u8]) -> Result<(), Error>;
-    /// Finishes the file.
-    fn end(&mut self) -> Result<(), Error>;
-}
-
-/// A file as it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct TreeFile {
-    /// Below the root, with slashes.
-    pub(crate) path: String,
-    pub(crate) size: u64,
-    pub(crate) executable: bool,
-    pub(crate) sha256: proof::Sha256,
-}
-
-impl TreeFile {
-    /// The mode that the file has on disk.
-    pub(crate) fn mode(&self) -> Mode {
-        mode(self.executable)
-    }
-}
-
 /// A tree being written below one directory.
 pub(crate) struct Tree {
     path: PathBuf,
@@ -71,8 +34,6 @@ pub(crate) struct Tree {
     way: Vec<(String, OwnedFd)>,
     /// All directories, each after the one it lies in.
     directories: Vec<String>,
-    files: Vec<TreeFile>,
-    version: VersionLine,
     open: Option<OpenFile>,
     need: Option<u64>,
     twins: Option<Twins>,
@@ -83,8 +44,6 @@ pub(crate) struct Tree {
 struct OpenFile {
     to: To,
     planned: PlannedFile,
-    hash: Sha256,
-    size: u64,
 }
 
 /// Where the bytes of a file go.
@@ -92,35 +51,6 @@ enum To {
     File(File),
     /// Nowhere as long as they are those that another SDK has.
     Twin(Twin),
-}
-
-/// A tree with all its files and modes.
-pub(crate) struct Written {
-    /// In the order of the archive.
-    pub(crate) files: Vec<TreeFile>,
-    /// The first line of `VERSION`, empty where there is none.
-    pub(crate) go_version: String,
-    /// What it shares with another SDK.
-    pub(crate) shared: Option<Shared>,
-}
-
-/// The first line of `VERSION`, caught as its bytes pass.
-#[derive(Default)]
-pub(crate) struct VersionLine(Vec<u8>);
-
-impl VersionLine {
-    /// Looks at bytes of the file `path`.
-    pub(crate) fn take(&mut self, path: &str, bytes: &[u8]) {
-        if path == "VERSION" {
-            let room = VERSION_HEAD.saturating_sub(self.0.len());
-            self.0.extend(bytes.iter().take(room));
-        }
-    }
-
-    /// The line; empty where there was no such file.
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0).lines().next().unwrap_or_default().trim_end().to_owned()
-    }
 }
 
 impl Tree {
@@ -132,8 +62,6 @@ impl Tree {
             root,
             way: Vec::new(),
             directories: Vec::new(),
-            files: Vec::new(),
-            version: VersionLine::default(),
             open: None,
             need: None,
             twins,
@@ -150,8 +78,8 @@ impl Tree {
         }
     }
 
-    /// Makes all directories read-only, the inner ones first.
-    pub(crate) fn seal(mut self) -> Result<Written, Error> {
+    /// Makes all directories read-only, the inner ones first, and says what the tree shares with another SDK.
+    pub(crate) fn seal(mut self) -> Result<Option<Shared>, Error> {
         self.way.clear();
         for directory in self.directories.iter().rev() {
             // Path names are safe here: everything below the root was made by this tree, and none of it is a link.
@@ -159,8 +87,7 @@ impl Tree {
                 .map_err(at("set the mode of", &self.path.join(directory)))?;
         }
         rustix::fs::fchmod(&self.root, DIRECTORY).map_err(at("set the mode of", &self.path))?;
-        let shared = self.twins.and_then(Twins::shared);
-        Ok(Written { files: self.files, go_version: self.version.text(), shared })
+        Ok(self.twins.and_then(Twins::shared))
     }
 
     /// Makes an empty file, and the directories above it.
@@ -240,7 +167,8 @@ fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
 
-fn mode(executable: bool) -> Mode {
+/// The mode that a file has on disk.
+pub(crate) fn mode(executable: bool) -> Mode {
     if executable { EXECUTABLE } else { PLAIN }
 }
 
@@ -265,22 +193,19 @@ impl Sink for Tree {
         }
     }
 
-    fn begin(&mut self, planned: PlannedFile) -> Result<(), Error> {
+    fn begin(&mut self, planned: &PlannedFile) -> Result<(), Error> {
         let mode = mode(planned.executable);
         let twin = self.twins.as_mut().and_then(|twins| twins.open(&planned.path, planned.size, mode));
         let to = match twin {
             Some(twin) => To::Twin(twin),
-            None => To::File(self.create(&planned)?),
+            None => To::File(self.create(planned)?),
         };
-        self.open = Some(OpenFile { to, planned, hash: Sha256::new(), size: 0 });
+        self.open = Some(OpenFile { to, planned: planned.clone() });
         Ok(())
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let mut open = self.open.take().expect("a reader begins a file before it writes");
-        open.hash.update(bytes);
-        open.size += bytes.len() as u64;
-        self.version.take(&open.planned.path, bytes);
         if let To::Twin(twin) = &mut open.to
             && !twin.goes_on_with(bytes)
         {
@@ -299,13 +224,10 @@ impl Sink for Tree {
             open.to = self.part(open.to, &open.planned)?;
         }
         match open.to {
-            To::File(file) if open.size >= WORTH_STARTING => disk::start_writing(&file),
+            To::File(file) if open.planned.size >= WORTH_STARTING => disk::start_writing(&file),
             To::File(_) => {}
             To::Twin(twin) => self.done(twin),
         }
-        let PlannedFile { path, executable, .. } = open.planned;
-        let sha256 = proof::Sha256(open.hash.finalize().into());
-        self.files.push(TreeFile { path, size: open.size, executable, sha256 });
         Ok(())
     }
 }

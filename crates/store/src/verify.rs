@@ -18,7 +18,8 @@ use rustix::fs::{FileType, Mode, OFlags};
 use sha2::Digest as _;
 
 use crate::error::{Error, at};
-use crate::tree::{DIRECTORY, TreeFile};
+use crate::manifest::TreeFile;
+use crate::tree::DIRECTORY;
 use crate::unpack::BUFFER;
 use crate::{Store, h1, record, twins, walk};
 
