@@ -10,24 +10,24 @@ use crate::refusal::Refusal;
 use crate::unpack::{BUFFER, Fault, Tap, refuse};
 
 /// The bytes inside a gzip file. Errors are the caller's own, or carry a [`Refusal`].
-pub(crate) struct Gunzip<'a> {
-    decoder: GzDecoder<BufReader<Tap<&'a mut dyn Read>>>,
-    produced: u64,
-}
+///
+/// They are inflated [`BUFFER`] by [`BUFFER`]: asked for no more than a small file's bytes at once, the decoder is slow.
+pub(crate) struct Gunzip<'a>(BufReader<Member<'a>>);
 
 impl<'a> Gunzip<'a> {
     pub(crate) fn new(archive: &'a mut dyn Read, limit: u64) -> Gunzip<'a> {
         let tap = BufReader::with_capacity(BUFFER, Tap::new(archive, limit));
-        Gunzip { decoder: GzDecoder::new(tap), produced: 0 }
+        let member = Member { decoder: GzDecoder::new(tap), produced: 0 };
+        Gunzip(BufReader::with_capacity(BUFFER, member))
     }
 
     /// Checks that nothing follows, and gives length and digest of the whole archive.
     pub(crate) fn finish(mut self) -> Result<(u64, proof::Sha256), Fault> {
         // Reading up to the end is what checks the sum and the length at the end of the member.
-        if self.read(&mut [0])? != 0 {
+        if !self.0.fill_buf()?.is_empty() {
             return Err(Fault::archive(Refusal::Trailing));
         }
-        let mut rest = self.decoder.into_inner();
+        let mut rest = self.0.into_inner().decoder.into_inner();
         match rest.fill_buf()? {
             [] => Ok(rest.into_inner().finish()),
             [0x1f, 0x8b, ..] => Err(Fault::archive(Refusal::SecondMember)),
@@ -37,6 +37,17 @@ impl<'a> Gunzip<'a> {
 }
 
 impl Read for Gunzip<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+struct Member<'a> {
+    decoder: GzDecoder<BufReader<Tap<&'a mut dyn Read>>>,
+    produced: u64,
+}
+
+impl Read for Member<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = match self.decoder.read(buffer) {
             Ok(read) => read,
