@@ -1,5 +1,6 @@
-//! How often the kernel is asked for one question, by the shim and by the daemon: counted, and so the same on every
-//! machine, however busy. With the real programs under strace, from a directory twelve levels deep.
+//! What only a look at the system calls can tell, with the real programs under strace: how often the kernel is asked for
+//! one question, by the shim and by the daemon, from a directory twelve levels deep, which is the same on every machine,
+//! however busy; and that an install is on the disk before it is seen.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -13,6 +14,7 @@ use std::time::{Duration, Instant};
 use govern_core::platform::Platform;
 use govern_tests::fake;
 use govern_tests::home::TestHome;
+use govern_tests::mirror::Mirror;
 
 /// The most calls that a question may cost the shim, up to and with the `execve` of Go …
 const SHIM: usize = 30;
@@ -130,4 +132,58 @@ fn a_question_costs_few_system_calls() {
     let calls = last.expect("the shim becomes an SDK's go") + 2;
     assert!(calls <= SHIM, "{calls} calls of the shim\n{own}");
     eprintln!("{each:.1} calls of the daemon for each question, {calls} of the shim");
+}
+
+#[test]
+fn an_install_is_on_the_disk_before_it_is_seen() {
+    if !has_strace() {
+        eprintln!("SKIPPED: strace is missing");
+        return;
+    }
+    let archives = tempfile::tempdir().unwrap();
+    let platform = Platform::from_rust(std::env::consts::OS, std::env::consts::ARCH);
+    fake::tarball(archives.path(), &"1.26.6".parse().unwrap(), &platform).unwrap();
+    let mirror = Mirror::serve(archives.path()).unwrap();
+    let mut home = TestHome::new();
+    home.export("GOVERN_DL_URL", mirror.url());
+    home.export("GOVERN_NO_DAEMON", "1");
+    let trace = home.path().join("trace");
+    let mut strace = home.command("strace");
+    strace.env("GOVERN_HOME", &home.layout().data);
+    // Each call is one line of one thread; `-y` says which directory a descriptor is.
+    strace.args(["-f", "-qq", "-y", "-o"]).arg(&trace);
+    strace.args(["-e", "trace=/^(openat|unlink|unlinkat|f?sync|fdatasync|syncfs|rename.*|fchmodat)$"]);
+    strace.arg(home.layout().bin().join("govern")).args(["install", "1.26.6"]);
+    let outcome = home.run(strace);
+    assert_eq!(outcome.status, 0, "{outcome}");
+
+    let trace = fs::read_to_string(trace).unwrap();
+    let calls: Vec<&str> = trace.lines().collect();
+    let word = |at: usize, n: usize| calls[at].split_whitespace().nth(n).unwrap_or_default();
+    let all = |call: &str, about: &str| -> Vec<usize> {
+        (0..calls.len()).filter(|at| word(*at, 1).starts_with(call) && calls[*at].contains(about)).collect()
+    };
+    let one = |call: &str, about: &str| match all(call, about)[..] {
+        [at] => at,
+        ref other => panic!("{call} {about}: {other:?}\n{trace}"),
+    };
+    // Where another thread's call comes between, the end of a call has a line of its own.
+    let end = |at: usize| match calls[at].ends_with("<unfinished ...>") {
+        true => (at..calls.len()).find(|later| word(*later, 0) == word(at, 0) && calls[*later].contains(" resumed>")),
+        false => Some(at),
+    };
+    let is_done = |at: usize| end(at).is_some_and(|at| calls[at].ends_with(" = 0"));
+    let made: Vec<usize> = all("openat(", "/.stage-").into_iter().filter(|at| calls[*at].contains("O_CREAT")).collect();
+    let sealed = all("fchmodat(", "/.stage-");
+    let fetched: Vec<usize> = all("unlink(", "/downloads/").into_iter().filter(|at| is_done(*at)).collect();
+    let (recorded, synced) = (one("rename", "/records/go1.26.6.json"), one("syncfs(", "/.stage-"));
+    let seen = one("rename", "/sdks/go1.26.6\"");
+    assert!(made.len() > 5 && !sealed.is_empty() && !fetched.is_empty(), "too little was seen\n{trace}");
+    assert!(made.iter().chain(&sealed).all(|at| *at < synced), "written after it was synced\n{trace}");
+    // What is deleted need not be written first.
+    assert!(fetched.iter().all(|at| *at < synced), "the download is deleted too late\n{trace}");
+    assert!(is_done(recorded) && is_done(synced) && is_done(seen), "{trace}");
+    assert!(end(recorded) < Some(synced) && end(synced) < Some(seen), "{recorded}, {synced}, {seen}\n{trace}");
+    let last = all("fsync(", "/sdks>");
+    assert!(last.iter().any(|at| *at > seen && is_done(*at)), "its name is not synced\n{trace}");
 }

@@ -45,6 +45,12 @@ pub(crate) fn sync_tree(root: &impl AsFd, path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether [`sync_tree`] of this tree makes what was written to a directory durable as well.
+pub(crate) fn syncs_as_well(root: &Path, directory: &Path) -> bool {
+    let device = |path: &Path| fs::metadata(path).map(|found| found.dev()).ok();
+    cfg!(target_os = "linux") && device(root).is_some_and(|root| Some(root) == device(directory))
+}
+
 /// Has the kernel begin to write out what the page cache holds of a file, so that [`sync_tree`] finds less to wait for.
 /// That is what this advice does to dirty pages (`generic_fadvise` in Linux' mm/fadvise.c); they stay in the cache.
 #[cfg(target_os = "linux")]

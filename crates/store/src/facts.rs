@@ -13,7 +13,7 @@ use govern_core::version::Version;
 use rustix::fs::FileType;
 
 use crate::error::{Error, at};
-use crate::record::{self, RecordedProof};
+use crate::record::{self, Durable, RecordedProof};
 use crate::{Store, disk, walk};
 
 /// The longest proof that is read; one has 3 kB.
@@ -88,7 +88,7 @@ impl Store {
             return Ok(());
         }
         record.proof = RecordedProof::new(proof);
-        record.save(&path)?;
+        record.save(&path, Durable::Now)?;
         disk::sync_directory(&self.layout.records())
     }
 
@@ -104,7 +104,7 @@ impl Store {
             return Err(Error::NoRecord { version: version.clone(), path });
         };
         record.proof.contradicted = Some(contradiction.to_owned());
-        record.save(&path)?;
+        record.save(&path, Durable::Now)?;
         disk::sync_directory(&self.layout.records())
     }
 
@@ -141,7 +141,7 @@ impl Store {
         if !self.has_tree(version) {
             return Err(Error::NotInstalled { version: version.clone() });
         }
-        record::replace(&self.layout.log_proof(version), version.as_str(), text.as_bytes())?;
+        record::replace(&self.layout.log_proof(version), version.as_str(), text.as_bytes(), Durable::Now)?;
         disk::sync_directory(&self.layout.records())
     }
 }

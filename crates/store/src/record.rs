@@ -230,10 +230,10 @@ impl Record {
     }
 
     /// Writes the record in one step: the old one or the new one is there, never half of it.
-    pub(crate) fn save(mut self, path: &Path) -> Result<(), Error> {
+    pub(crate) fn save(mut self, path: &Path, durable: Durable) -> Result<(), Error> {
         let manifest = std::mem::take(&mut self.manifest);
         let text = self.text(&manifest).map_err(|source| Error::BadRecord { path: path.to_owned(), source })?;
-        replace(path, &self.version, text.as_bytes())
+        replace(path, &self.version, text.as_bytes(), durable)
     }
 
     /// The header on one line up to the opening bracket of the manifest, then a line for each file.
@@ -251,15 +251,27 @@ impl Record {
     }
 }
 
-/// Writes a file beside an SDK in one step, durably but for its name.
-pub(crate) fn replace(path: &Path, version: &str, bytes: &[u8]) -> Result<(), Error> {
+/// When what is written has to outlast a power cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Durable {
+    /// At once.
+    Now,
+    /// When the tree is made durable, which it is written for.
+    WithTree,
+}
+
+/// Writes a file beside an SDK in one step. Its name becomes durable with the directory.
+pub(crate) fn replace(path: &Path, version: &str, bytes: &[u8], durable: Durable) -> Result<(), Error> {
     let directory = path.parent().unwrap_or(path);
     let mut file = tempfile::Builder::new()
         .prefix(&format!("{TEMPORARY}{version}-"))
         .tempfile_in(directory)
         .map_err(at("create a file in", directory))?;
     file.as_file().set_permissions(Permissions::from_mode(0o644)).map_err(at("set the mode of", path))?;
-    let written = file.write_all(bytes).and_then(|()| file.as_file().sync_all());
+    let written = file.write_all(bytes).and_then(|()| match durable {
+        Durable::Now => file.as_file().sync_all(),
+        Durable::WithTree => Ok(()),
+    });
     written.map_err(at("write", path))?;
     file.persist(path).map_err(|error| Error::io("write", path, error.error))?;
     Ok(())

@@ -18,7 +18,7 @@ use crate::gunzip::Gunzip;
 use crate::lock::{self, VersionLock};
 use crate::manifest::{Manifest, TreeFile};
 use crate::plan::{MAX_ARCHIVE, Planner};
-use crate::record::{self, Record, Subject};
+use crate::record::{self, Durable, Record, Subject};
 use crate::remove;
 use crate::tree::Tree;
 use crate::twins::{Shared, Twins};
@@ -189,8 +189,13 @@ impl Proven {
 
         // The record goes first, so that an SDK that can be seen has one. Should the power fail between here and the
         // rename, a record without an SDK stays behind, and is swept.
-        self.write_beside(source, now)?;
-        if let Err(error) = publish_tree(&self.unpacked.stage, &goroot) {
+        let stage = &self.unpacked.stage;
+        let durable = match disk::syncs_as_well(&stage.path, &store.layout.records()) {
+            true => Durable::WithTree,
+            false => Durable::Now,
+        };
+        self.write_beside(source, now, durable)?;
+        if let Err(error) = publish_tree(stage, &goroot, durable) {
             let _ = fs::remove_file(store.layout.record(version));
             let _ = fs::remove_file(store.layout.log_proof(version));
             return Err(error);
@@ -224,7 +229,7 @@ impl Proven {
             let _ = walk::delete(&trash);
             return Err(error);
         }
-        if let Err(error) = self.write_beside(source, now) {
+        if let Err(error) = self.write_beside(source, now, Durable::Now) {
             // With the old record the old tree: it is damaged, and known to be.
             let _ = swap(store, version, &trash, &goroot);
             let _ = walk::delete(&trash);
@@ -240,17 +245,17 @@ impl Proven {
     }
 
     /// Writes the record, and the log's proof before it.
-    fn write_beside(&self, source: &str, now: SystemTime) -> Result<(), Error> {
+    fn write_beside(&self, source: &str, now: SystemTime, durable: Durable) -> Result<(), Error> {
         let Unpacked { stage, format, go_version, files, shared, .. } = &self.unpacked;
         let (layout, version) = (&self.store().layout, self.version());
         let subject = Subject { version, platform: &stage.platform, format: *format, go_version, files, shared };
         let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         match &self.log_proof {
-            Some(text) => record::replace(&layout.log_proof(version), version.as_str(), text.as_bytes())?,
+            Some(text) => record::replace(&layout.log_proof(version), version.as_str(), text.as_bytes(), durable)?,
             // One that is there belongs to an SDK of another day.
             None => drop(remove::delete_file(&layout.log_proof(version))?),
         }
-        Record::new(&subject, source, &self.proof, seconds).save(&layout.record(version))
+        Record::new(&subject, source, &self.proof, seconds).save(&layout.record(version), durable)
     }
 
     fn store(&self) -> &Store {
@@ -278,12 +283,14 @@ fn swap(store: &Store, version: &Version, new: &Path, goroot: &Path) -> Result<(
     fs::rename(&aside, new).map_err(at("rename", &aside))
 }
 
-/// Makes a staged tree durable and gives it its name.
-fn publish_tree(stage: &Stage, goroot: &Path) -> Result<(), Error> {
+/// Makes a staged tree durable, with what was written beside it, and gives it its name.
+fn publish_tree(stage: &Stage, goroot: &Path, beside: Durable) -> Result<(), Error> {
     let layout = &stage.store.layout;
     // Whoever runs from the SDK will lock this; making it now lets those do so who may only read.
     lock::open_lease(&layout.lease(stage.lock.version()))?;
-    disk::sync_directory(&layout.records())?;
+    if beside == Durable::Now {
+        disk::sync_directory(&layout.records())?;
+    }
     disk::sync_tree(&walk::open_root(&stage.path)?, &stage.path)?;
     match disk::rename_new(&stage.path, goroot) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
