@@ -4,10 +4,13 @@
 //! vouches for it: bytes of an earlier run are held back until their source said that they are still good, or sent them
 //! again and they were the same. When the archive changes at its source after the reader was given bytes that are no longer
 //! part of it, the reader and [`Download::finish`] fail ([`Error::Changed`]); opening the artifact again starts anew.
+//!
+//! A zip has its directory at its end. So that nobody has to wait for everything before, the end of one can come ahead of
+//! the rest; when the rest is there, its end must be the same.
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -41,7 +44,22 @@ struct State {
     vouched: u64,
     /// Bytes from the start that were read, by the reader that is furthest.
     taken: u64,
+    /// The length of the whole, once its source has said.
+    size: Option<u64>,
+    /// The last bytes, ahead of the rest.
+    ahead: Ahead,
+    /// Something was read, or the length asked for, that only an archive of this length has.
+    is_bound: bool,
     end: End,
+}
+
+enum Ahead {
+    /// They come with the rest.
+    No,
+    /// They were asked for.
+    Asked,
+    /// From this byte on.
+    Here(u64, Arc<[u8]>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,15 +69,54 @@ enum End {
     Stopped(Stopped),
 }
 
+/// Where bytes are that may be read.
+enum Place {
+    /// So many, in the file.
+    File(usize, Option<Arc<File>>),
+    /// From this one on, in what came ahead.
+    Ahead(usize, Arc<[u8]>),
+    /// The archive ends before them.
+    Nowhere,
+}
+
 impl Shared {
     pub(crate) fn new() -> Arc<Shared> {
-        let state = State { file: None, vouched: 0, taken: 0, end: End::Open };
+        let state =
+            State { file: None, vouched: 0, taken: 0, size: None, ahead: Ahead::No, is_bound: false, end: End::Open };
         Arc::new(Shared { state: Mutex::new(state), grown: Condvar::new() })
     }
 
     /// Sets the file that the bytes are read from.
     pub(crate) fn read_from(&self, file: Arc<File>) {
         self.change(|state| state.file = Some(file));
+    }
+
+    /// The whole has this length, where its source says.
+    pub(crate) fn measure(&self, size: Option<u64>) {
+        self.change(|state| state.size = size);
+    }
+
+    /// The last bytes were asked for: whoever wants them waits. False when they were before.
+    pub(crate) fn ask_ahead(&self) -> bool {
+        let mut state = self.lock();
+        let is_first = matches!(state.ahead, Ahead::No);
+        if is_first {
+            state.ahead = Ahead::Asked;
+        }
+        is_first
+    }
+
+    /// The last bytes, from `at` on; without them, they come with the rest.
+    pub(crate) fn give_ahead(&self, bytes: Option<(u64, Vec<u8>)>) {
+        self.change(|state| state.ahead = bytes.map_or(Ahead::No, |(at, bytes)| Ahead::Here(at, bytes.into())));
+    }
+
+    /// What came ahead and was read, and from which byte on.
+    pub(crate) fn read_ahead(&self) -> Option<(u64, Arc<[u8]>)> {
+        match &self.lock().ahead {
+            Ahead::Here(at, bytes) => Some((*at, Arc::clone(bytes))),
+            _ => None,
+        }
     }
 
     /// The bytes up to `length` are good.
@@ -75,7 +132,7 @@ impl Shared {
     /// The bytes from `length` on are no longer part of the archive. False when some of them were read already.
     pub(crate) fn cut(&self, length: u64) -> bool {
         let mut state = self.lock();
-        if state.taken > length {
+        if state.taken > length || state.is_bound {
             return false;
         }
         state.vouched = state.vouched.min(length);
@@ -105,26 +162,50 @@ impl Shared {
         self.state.lock().expect("no holder of this lock panics")
     }
 
-    /// Waits for bytes at `at`: how many of `most` may be read, 0 at the end of the archive.
-    fn wait(&self, at: u64, most: usize) -> io::Result<(usize, Option<Arc<File>>)> {
+    /// Waits for bytes at `at`, of which at most `most` are wanted.
+    fn wait(&self, at: u64, most: usize) -> io::Result<Place> {
         let mut state = self.lock();
         loop {
             if state.vouched > at {
                 let length = usize::try_from(state.vouched - at).unwrap_or(usize::MAX).min(most);
                 // Taken before it is read: from here on, the transfer cannot cut these bytes off.
                 state.taken = state.taken.max(at + length as u64);
-                return Ok((length, state.file.clone()));
+                return Ok(Place::File(length, state.file.clone()));
+            }
+            if let Ahead::Here(from, bytes) = &state.ahead
+                && at >= *from
+            {
+                let place = Place::Ahead(usize::try_from(at - from).unwrap_or(usize::MAX), Arc::clone(bytes));
+                state.is_bound = true;
+                return Ok(place);
             }
             match state.end {
                 End::Open => state = self.grown.wait(state).expect("no holder of this lock panics"),
-                End::Whole => return Ok((0, None)),
+                End::Whole => return Ok(Place::Nowhere),
                 End::Stopped(why) => return Err(io::Error::other(why)),
+            }
+        }
+    }
+
+    /// Waits until the length of the whole is known.
+    fn length(&self) -> io::Result<u64> {
+        let mut state = self.lock();
+        loop {
+            match (state.end, state.size) {
+                (End::Whole, _) => return Ok(state.vouched),
+                (End::Stopped(why), _) => return Err(io::Error::other(why)),
+                (End::Open, Some(size)) => {
+                    state.is_bound = true;
+                    return Ok(size);
+                }
+                (End::Open, None) => state = self.grown.wait(state).expect("no holder of this lock panics"),
             }
         }
     }
 }
 
-/// Reads an archive while it is downloaded. Blocks: for threads that may.
+/// Reads an archive while it is downloaded. Blocks: for threads that may. A clone reads on from the same place, by itself.
+#[derive(Clone)]
 struct Reader {
     shared: Arc<Shared>,
     at: u64,
@@ -135,15 +216,33 @@ impl Read for Reader {
         if buffer.is_empty() {
             return Ok(0);
         }
-        let (length, file) = self.shared.wait(self.at, buffer.len())?;
-        let Some(file) = file else { return Ok(0) };
-        // What was cut off between the promise and the reading belongs to an archive that is no more.
-        file.read_exact_at(&mut buffer[..length], self.at).map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => io::Error::other(Stopped::Changed),
-            _ => error,
-        })?;
-        self.at += length as u64;
-        Ok(length)
+        let read = match self.shared.wait(self.at, buffer.len())? {
+            Place::Nowhere | Place::File(_, None) => 0,
+            Place::File(length, Some(file)) => {
+                // What was cut off between the promise and the reading belongs to an archive that is no more.
+                file.read_exact_at(&mut buffer[..length], self.at).map_err(|error| match error.kind() {
+                    io::ErrorKind::UnexpectedEof => io::Error::other(Stopped::Changed),
+                    _ => error,
+                })?;
+                length
+            }
+            Place::Ahead(from, bytes) => bytes.get(from..).unwrap_or_default().read(buffer)?,
+        };
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+/// Going to the end, or from there, waits until it is known where that is.
+impl Seek for Reader {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(by) => self.shared.length()?.checked_add_signed(by),
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
     }
 }
 
@@ -167,7 +266,7 @@ impl Download {
     /// The bytes of the archive from its start: first what an earlier run left, then the network's as they come.
     ///
     /// The reader blocks; it ends with the archive, or with an error that holds a [`Stopped`].
-    pub fn reader(&mut self) -> impl Read + Send + 'static {
+    pub fn reader(&mut self) -> impl Read + Seek + Clone + Send + 'static {
         Reader { shared: Arc::clone(&self.shared), at: 0 }
     }
 

@@ -31,6 +31,9 @@ pub struct Pace {
     pub grudge: Duration,
     /// How many bytes are fetched again to see that an archive is still the same, where its server has no validator.
     pub overlap: u64,
+    /// How many bytes of a zip's end come ahead of the rest, if the whole is four times as long. The directory of an SDK's
+    /// has 1.6 MB.
+    pub ahead: u64,
     /// How many bytes come between two notes of how far a download is, at least …
     pub note_every: u64,
     /// … and how much time passes.
@@ -55,6 +58,7 @@ impl Default for Pace {
             small: Duration::from_secs(60),
             grudge: Duration::from_secs(30),
             overlap: 4 << 10,
+            ahead: 2 << 20,
             note_every: 1 << 20,
             note_pause: Duration::from_millis(250),
             // What Go itself accepts for a module zip.

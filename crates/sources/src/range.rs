@@ -26,6 +26,16 @@ pub(crate) fn rest_of(target: &Target, part: &Part, overlap: u64) -> Option<(u64
     Some((from, headers))
 }
 
+/// The question for the bytes of an archive from `from` to its end.
+pub(crate) fn end_of(from: u64, origin: &Origin) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(RANGE, HeaderValue::from_str(&format!("bytes={from}-")).expect("a number is text"));
+    if let Some(Ok(validator)) = origin.validators.for_range().map(HeaderValue::from_str) {
+        headers.insert(IF_RANGE, validator);
+    }
+    headers
+}
+
 /// Says whether a 206 goes on where it was asked to, in the file that was begun.
 pub(crate) fn continues(response: &Response, from: u64, begun: &Origin) -> bool {
     let headers = response.headers();

@@ -205,6 +205,7 @@ impl Sources {
             name: file_name(artifact),
             size: artifact.size,
             sha256: artifact.expected.sha256,
+            ends_in_directory: artifact.format == Format::ModuleZip,
             watch,
         })
         .await

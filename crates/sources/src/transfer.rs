@@ -16,6 +16,7 @@ use govern_core::proof::Sha256;
 use reqwest::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
 use reqwest::{Response, StatusCode};
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tracing::info;
 
@@ -41,6 +42,8 @@ pub(crate) struct Order {
     /// The length and digest that the release list promises.
     pub(crate) size: Option<u64>,
     pub(crate) sha256: Option<Sha256>,
+    /// Its directory is at its end, which is worth having ahead of the rest.
+    pub(crate) ends_in_directory: bool,
     pub(crate) watch: Arc<dyn Watch>,
 }
 
@@ -54,8 +57,14 @@ pub(crate) async fn start(order: Order) -> Result<Download, Error> {
         let shared = Arc::clone(&shared);
         let runtime = tokio::runtime::Handle::current();
         move || {
-            let transfer =
-                Transfer { shared: StopAtEnd(shared), ready: Some(ready), order, told: None, last_event: None };
+            let transfer = Transfer {
+                shared: StopAtEnd(shared),
+                ready: Some(ready),
+                order,
+                told: None,
+                last_event: None,
+                beside: JoinSet::new(),
+            };
             runtime.block_on(transfer.run(given_up))
         }
     });
@@ -92,6 +101,8 @@ struct Transfer {
     /// The place that the watcher knows of.
     told: Option<String>,
     last_event: Option<Instant>,
+    /// What runs beside it, and ends with it.
+    beside: JoinSet<()>,
 }
 
 /// How an answer continues what is on disk.
@@ -138,7 +149,8 @@ impl Transfer {
                     Err(error) => error,
                 }
             } else {
-                match self.from(target, &mut part).await {
+                let brought = self.from(target, &mut part).await;
+                match brought.and_then(|()| self.check_ahead(target, &part)) {
                     Ok(()) => {
                         let (length, path) = (part.length(), part.finish()?);
                         self.shared.0.close(length);
@@ -238,8 +250,33 @@ impl Transfer {
         if matches!(start, Start::Whole) {
             self.shared.0.doubt();
         }
+        if self.order.ends_in_directory {
+            self.ask_ahead(target, size, &origin);
+        }
         self.begin(url, size);
         self.receive(target, part, response, start, origin).await
+    }
+
+    /// Has the last bytes brought beside the rest, once, where that is worth a request.
+    fn ask_ahead(&mut self, target: &Target, size: Option<u64>, origin: &Origin) {
+        let ahead = self.order.http.pace().ahead;
+        let Some(from) = size.filter(|size| *size >= ahead.saturating_mul(4)).map(|size| size - ahead) else { return };
+        if !self.shared.0.ask_ahead() {
+            return;
+        }
+        let (http, shared) = (Arc::clone(&self.order.http), Arc::clone(&self.shared.0));
+        let (target, origin) = (target.clone(), Origin { total: size, ..origin.clone() });
+        self.beside.spawn(async move {
+            let bytes = end_of(&http, &target, from, ahead, &origin).await;
+            shared.give_ahead(bytes.map(|bytes| (from, bytes)));
+        });
+    }
+
+    /// What was read ahead of the rest must be the rest's end.
+    fn check_ahead(&self, target: &Target, part: &Part) -> Result<(), Error> {
+        let Some((at, bytes)) = self.shared.0.read_ahead() else { return Ok(()) };
+        let is_same = at + bytes.len() as u64 == part.length() && part.same(at, &bytes)? == bytes.len();
+        if is_same { Ok(()) } else { Err(Error::Changed { url: target.to_string() }) }
     }
 
     /// Asks for what is missing, and for everything where the answer does not fit what is there.
@@ -366,6 +403,7 @@ impl Transfer {
             self.tell(Event::Source { url: url.clone(), size });
             self.told = Some(url.clone());
         }
+        self.shared.0.measure(size);
         if let Some(ready) = self.ready.take() {
             // Nobody waits any more when the download was given up meanwhile.
             let _ = ready.send(Started { url, size });
@@ -382,6 +420,23 @@ impl Transfer {
     fn tell(&self, event: Event) {
         self.order.watch.event(event);
     }
+}
+
+/// The bytes of an archive from `from` on, of which there are `length`, where its server gives them out by themselves.
+async fn end_of(http: &Http, target: &Target, from: u64, length: u64, origin: &Origin) -> Option<Vec<u8>> {
+    let mut response = http.send(target, &range::end_of(from, origin)).await.ok()?;
+    if response.status() != StatusCode::PARTIAL_CONTENT || !range::continues(&response, from, origin) {
+        return None;
+    }
+    let length = usize::try_from(length).ok()?;
+    let mut bytes = Vec::with_capacity(length);
+    while let Some(chunk) = http.chunk(target, &mut response).await.ok()? {
+        if bytes.len() + chunk.len() > length {
+            return None;
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    (bytes.len() == length).then_some(bytes)
 }
 
 /// A 200 that is a web page is none.
