@@ -1,6 +1,5 @@
 //! `govern install`, room by room (DESIGN §6): lock, artifact, stream into staging, prove, publish.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -14,7 +13,7 @@ use govern_core::version::Version;
 use govern_sources::{Error as SourceError, Source, Sources};
 use govern_store::{Error as StoreError, Staging, Unpacked};
 
-use crate::error::{At, Error};
+use crate::error::Error;
 use crate::{Engine, blocking};
 
 /// What an install ended with.
@@ -197,7 +196,7 @@ impl Engine {
         .await
     }
 
-    /// Downloads and unpacks: a tarball as its bytes arrive, a zip once its directory, which comes last, is there.
+    /// Downloads and unpacks, as the bytes arrive: a zip once its directory is there, which comes ahead where it can.
     async fn unpack(
         &self,
         sources: &Sources,
@@ -206,32 +205,25 @@ impl Engine {
         watch: &Arc<dyn Watch>,
     ) -> Result<Unpacked, Error> {
         let mut download = sources.open(artifact, Arc::clone(watch)).await?;
-        let watch = Arc::clone(watch);
-        match artifact.format {
-            Format::TarGz => {
-                let mut reader = download.reader();
-                let unpacking = blocking(move || Ok(staging.unpack_tar_gz(&mut reader, watch.as_ref())?)).await;
-                match unpacking {
-                    Ok(unpacked) => {
-                        download.finish().await?;
-                        Ok(unpacked)
-                    }
-                    // A broken connection shows as an archive that cannot be read: the cause is what counts.
-                    Err(error) if error.is_read() => {
-                        download.finish().await?;
-                        Err(error)
-                    }
-                    Err(error) => {
-                        // It is deleted next: nothing may be written to it any more.
-                        download.give_up().await;
-                        Err(error)
-                    }
-                }
+        let (mut reader, format, watch) = (download.reader(), artifact.format, Arc::clone(watch));
+        let unpacking = blocking(move || match format {
+            Format::TarGz => Ok(staging.unpack_tar_gz(&mut reader, watch.as_ref())?),
+            Format::ModuleZip => Ok(staging.unpack_module_zip(reader, watch.as_ref())?),
+        });
+        match unpacking.await {
+            Ok(unpacked) => {
+                download.finish().await?;
+                Ok(unpacked)
             }
-            Format::ModuleZip => {
-                let path = download.finish().await?;
-                let file = File::open(&path).at("read", &path)?;
-                blocking(move || Ok(staging.unpack_module_zip(file, watch.as_ref())?)).await
+            // A broken connection shows as an archive that cannot be read: the cause is what counts.
+            Err(error) if error.is_read() => {
+                download.finish().await?;
+                Err(error)
+            }
+            Err(error) => {
+                // It is deleted next: nothing may be written to it any more.
+                download.give_up().await;
+                Err(error)
             }
         }
     }

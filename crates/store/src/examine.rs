@@ -33,7 +33,7 @@ pub fn examine(format: Format, version: &Version, platform: &Platform, archive: 
                 tar::unpack(&mut stream, &mut unpack)?;
                 stream.finish()
             }
-            Format::ModuleZip => zip::unpack(archive, &mut unpack),
+            Format::ModuleZip => zip::unpack(zip::Cursor::from(archive), &mut unpack),
         }
     });
     let name = staging::archive_name(format, version, platform);

@@ -2,8 +2,8 @@
 //! dropping any of them removes everything, so that nothing but a proven, complete tree is ever seen under a name
 //! that a version has.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io::{self, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -102,11 +102,15 @@ impl Staging {
         })
     }
 
-    /// Unpacks a zip of the module `golang.org/toolchain`.
+    /// Unpacks a zip of the module `golang.org/toolchain`, as its bytes arrive once its directory is there: a read waits
+    /// for bytes that are still to come, and a clone reads by itself.
     ///
     /// # Errors
     /// As [`Staging::unpack_tar_gz`].
-    pub fn unpack_module_zip(self, archive: File, watch: &dyn Watch) -> Result<Unpacked, Error> {
+    pub fn unpack_module_zip<R>(self, archive: R, watch: &dyn Watch) -> Result<Unpacked, Error>
+    where
+        R: Read + Seek + Clone + Send,
+    {
         self.unpack(Format::ModuleZip, watch, |unpack| zip::unpack(archive, unpack))
     }
 

@@ -8,8 +8,9 @@
 
 use std::cell::Cell;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek as _, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -35,15 +36,18 @@ const IS_UTF8: u16 = 1 << 11;
 /// Encrypted, strongly encrypted, encrypted directory.
 const ENCRYPTED_FLAGS: u16 = 1 | 1 << 6 | 1 << 13;
 
-/// Unpacks a whole zip file, and gives its length and digest.
-pub(crate) fn unpack(mut archive: File, unpack: &mut Unpack<'_, '_>) -> Result<(u64, proof::Sha256), Fault> {
-    let tail = Tail::read(&mut archive)?;
-    let hashed = archive.try_clone()?;
+/// Unpacks a whole zip file, and gives its length and digest. It may be one that is still coming, as long as whoever reads
+/// it waits for what is not there; two read it, each from a place of its own.
+pub(crate) fn unpack<R>(mut archive: R, unpack: &mut Unpack<'_, '_>) -> Result<(u64, proof::Sha256), Fault>
+where
+    R: Read + Seek + Clone + Send,
+{
+    let hashed = archive.clone();
     let is_refused = AtomicBool::new(false);
     thread::scope(|scope| {
         // The bytes are hashed where they lie while the members are read in their own order.
-        let digest = scope.spawn(|| digest(&hashed, &is_refused));
-        let unpacked = unpack_members(&archive, &tail, unpack);
+        let digest = scope.spawn(|| digest(hashed, &is_refused));
+        let unpacked = Tail::read(&mut archive).and_then(|tail| unpack_members(archive, &tail, unpack));
         is_refused.store(unpacked.is_err(), Ordering::Relaxed);
         let digest = digest.join().expect("hashing does not panic");
         unpacked?;
@@ -51,7 +55,7 @@ pub(crate) fn unpack(mut archive: File, unpack: &mut Unpack<'_, '_>) -> Result<(
     })
 }
 
-fn unpack_members(archive: &File, tail: &Tail, unpack: &mut Unpack<'_, '_>) -> Result<(), Fault> {
+fn unpack_members(archive: impl Read + Seek, tail: &Tail, unpack: &mut Unpack<'_, '_>) -> Result<(), Fault> {
     let (failed, ended) = (Cell::new(false), Cell::new(false));
     let fault = |error: ZipError| match error {
         ZipError::Io(error) if failed.get() => Fault::from(error),
@@ -77,7 +81,6 @@ fn unpack_members(archive: &File, tail: &Tail, unpack: &mut Unpack<'_, '_>) -> R
         return Err(Fault::archive(Refusal::TreeTooLarge(MAX_TREE)));
     }
     unpack.need(total)?;
-    archive.validate_header_consistency().map_err(fault)?;
     order.sort_unstable();
 
     let mut position = 0;
@@ -113,7 +116,8 @@ fn unpack_members(archive: &File, tail: &Tail, unpack: &mut Unpack<'_, '_>) -> R
     if position != tail.directory {
         return Err(Fault::archive(Refusal::Zip("members overlap the directory or leave a gap before it")));
     }
-    Ok(())
+    // Last, because it reads what stands before each member, and the last one comes last.
+    archive.validate_header_consistency().map_err(fault)
 }
 
 /// The few words at the end of an archive that bound what the crate will read and allocate: where its directory starts.
@@ -122,7 +126,7 @@ struct Tail {
 }
 
 impl Tail {
-    fn read(archive: &mut File) -> Result<Tail, Fault> {
+    fn read(archive: &mut (impl Read + Seek)) -> Result<Tail, Fault> {
         let size = archive.seek(SeekFrom::End(0))?;
         if size > MAX_ARCHIVE {
             return Err(Fault::archive(Refusal::ArchiveTooLarge(MAX_ARCHIVE)));
@@ -193,23 +197,43 @@ fn judge(member: &mut ZipFile<'_, impl Read>) -> Result<(), Refusal> {
 }
 
 /// Length and digest of the whole archive.
-fn digest(archive: &File, is_refused: &AtomicBool) -> io::Result<(u64, proof::Sha256)> {
-    let mut tap = Tap::new(At { archive, offset: 0 }, MAX_ARCHIVE);
+fn digest(mut archive: impl Read + Seek, is_refused: &AtomicBool) -> io::Result<(u64, proof::Sha256)> {
+    archive.rewind()?;
+    let mut tap = Tap::new(archive, MAX_ARCHIVE);
     let mut buffer = vec![0; BUFFER];
     while fill(&mut tap, &mut buffer)? == buffer.len() && !is_refused.load(Ordering::Relaxed) {}
     Ok(tap.finish())
 }
 
-/// Reads a file from a place of its own.
-struct At<'f> {
-    archive: &'f File,
-    offset: u64,
+/// Reads a file from a place of its own, which a clone goes on from by itself.
+#[derive(Clone)]
+pub(crate) struct Cursor {
+    file: Arc<File>,
+    at: u64,
 }
 
-impl Read for At<'_> {
+impl From<File> for Cursor {
+    fn from(file: File) -> Cursor {
+        Cursor { file: Arc::new(file), at: 0 }
+    }
+}
+
+impl Read for Cursor {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.archive.read_at(buffer, self.offset)?;
-        self.offset += read as u64;
+        let read = self.file.read_at(buffer, self.at)?;
+        self.at += read as u64;
         Ok(read)
+    }
+}
+
+impl Seek for Cursor {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::Current(by) => self.at.checked_add_signed(by),
+            SeekFrom::End(by) => self.file.metadata()?.len().checked_add_signed(by),
+        };
+        self.at = at.ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
     }
 }

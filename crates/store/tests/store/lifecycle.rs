@@ -1,8 +1,9 @@
 //! An SDK from staging to the trash, within one process.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
@@ -202,6 +203,66 @@ fn an_error_of_the_reader_comes_back_as_it_was() {
                 );
             }
             other => panic!("{length}: {other:?}"),
+        }
+    }
+    assert_eq!(home.picture(), before);
+}
+
+/// A zip of which only the end is there; the rest comes in order, as far as somebody has read.
+#[derive(Clone)]
+struct Coming<'a> {
+    bytes: Cursor<&'a [u8]>,
+    /// From here on, the end.
+    end: u64,
+    /// How far somebody has read, and how far the rest will come.
+    come: Arc<AtomicU64>,
+    breaks_at: u64,
+}
+
+impl Read for Coming<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let at = self.bytes.position();
+        let length = buffer.len().min(4096);
+        if at < self.end {
+            assert!(at <= self.come.load(Ordering::SeqCst), "nobody has read what comes before byte {at}");
+            if at + length as u64 > self.breaks_at {
+                return Err(io::Error::new(io::ErrorKind::ConnectionReset, "the line went dead"));
+            }
+            self.come.fetch_max(at + length as u64, Ordering::SeqCst);
+        }
+        self.bytes.read(&mut buffer[..length])
+    }
+}
+
+impl Seek for Coming<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.bytes.seek(to)
+    }
+}
+
+#[test]
+fn a_zip_is_unpacked_as_it_comes_once_its_directory_is_there() {
+    let home = Home::new();
+    let before = home.picture();
+    let mut files = small_sdk(&version());
+    for n in 0..40u32 {
+        // Each larger than what is read ahead, so that a look at a later one is one.
+        let content = (0..200_000u32).map(|at| (at.wrapping_mul(2_654_435_761 + n) >> 13) as u8).collect();
+        files.insert(format!("src/f{n}.go"), (content, false));
+    }
+    let archive = module_zip(&files);
+    let length = archive.len() as u64;
+    let end = length - 16_000;
+    for breaks_at in [u64::MAX, end / 2, 0] {
+        let come = Arc::new(AtomicU64::new(0));
+        let coming = Coming { bytes: Cursor::new(&archive), end, come, breaks_at };
+        let staging = home.store.stage(home.store.lock(&version(), &silent).unwrap(), &platform()).unwrap();
+        match staging.unpack_module_zip(coming, &silent) {
+            Ok(unpacked) => assert!(breaks_at == u64::MAX && unpacked.evidence().size == length),
+            Err(Error::Archive { source, .. }) => {
+                assert_eq!((source.kind(), breaks_at < end), (io::ErrorKind::ConnectionReset, true));
+            }
+            other => panic!("{breaks_at}: {other:?}"),
         }
     }
     assert_eq!(home.picture(), before);

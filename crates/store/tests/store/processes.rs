@@ -3,7 +3,7 @@
 //! its orders on stdin.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Cursor, Read as _, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -199,11 +199,11 @@ fn child_that_unpacks_what_lies_beside() {
     for format in [Format::TarGz, Format::ModuleZip] {
         let archives = home.parent().unwrap().join(format!("{format:?}"));
         for entry in fs::read_dir(archives).unwrap() {
-            let archive = File::open(entry.unwrap().path()).unwrap();
+            let path = entry.unwrap().path();
             let staging = store.stage(store.lock(&version(), &silent).unwrap(), &platform()).unwrap();
             let unpacked = match format {
-                Format::TarGz => staging.unpack_tar_gz(&mut BufReader::new(archive), &silent),
-                Format::ModuleZip => staging.unpack_module_zip(archive, &silent),
+                Format::TarGz => staging.unpack_tar_gz(&mut BufReader::new(File::open(path).unwrap()), &silent),
+                Format::ModuleZip => staging.unpack_module_zip(Cursor::new(&fs::read(path).unwrap()[..]), &silent),
             };
             refused += u64::from(matches!(unpacked, Err(Error::Refused { .. })));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
+use std::io::Cursor;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -99,11 +99,7 @@ impl Home {
         let staging = self.store.stage(self.store.lock(version, &silent)?, &platform())?;
         match format {
             Format::TarGz => staging.unpack_tar_gz(&mut &*archive, &silent),
-            Format::ModuleZip => {
-                let mut file = tempfile::tempfile().unwrap();
-                file.write_all(archive).unwrap();
-                staging.unpack_module_zip(file, &silent)
-            }
+            Format::ModuleZip => staging.unpack_module_zip(Cursor::new(archive), &silent),
         }
     }
 
