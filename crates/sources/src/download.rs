@@ -48,8 +48,10 @@ struct State {
     size: Option<u64>,
     /// The last bytes, ahead of the rest.
     ahead: Ahead,
-    /// Something was read, or the length asked for, that only an archive of this length has.
+    /// The length or the last bytes were taken, of the answer that is being received …
     is_bound: bool,
+    /// … or of one before it.
+    was_bound: bool,
     end: End,
 }
 
@@ -81,8 +83,16 @@ enum Place {
 
 impl Shared {
     pub(crate) fn new() -> Arc<Shared> {
-        let state =
-            State { file: None, vouched: 0, taken: 0, size: None, ahead: Ahead::No, is_bound: false, end: End::Open };
+        let state = State {
+            file: None,
+            vouched: 0,
+            taken: 0,
+            size: None,
+            ahead: Ahead::No,
+            is_bound: false,
+            was_bound: false,
+            end: End::Open,
+        };
         Arc::new(Shared { state: Mutex::new(state), grown: Condvar::new() })
     }
 
@@ -111,8 +121,8 @@ impl Shared {
         self.change(|state| state.ahead = bytes.map_or(Ahead::No, |(at, bytes)| Ahead::Here(at, bytes.into())));
     }
 
-    /// What came ahead and was read, and from which byte on.
-    pub(crate) fn read_ahead(&self) -> Option<(u64, Arc<[u8]>)> {
+    /// What came ahead, and from which byte on.
+    pub(crate) fn came_ahead(&self) -> Option<(u64, Arc<[u8]>)> {
         match &self.lock().ahead {
             Ahead::Here(at, bytes) => Some((*at, Arc::clone(bytes))),
             _ => None,
@@ -126,13 +136,19 @@ impl Shared {
 
     /// From now on, another answer vouches: nothing more is given out until it does.
     pub(crate) fn doubt(&self) {
-        self.change(|state| state.vouched = state.taken);
+        self.change(|state| {
+            state.vouched = state.taken;
+            state.was_bound |= state.is_bound;
+            if !state.is_bound {
+                state.ahead = Ahead::No;
+            }
+        });
     }
 
     /// The bytes from `length` on are no longer part of the archive. False when some of them were read already.
     pub(crate) fn cut(&self, length: u64) -> bool {
         let mut state = self.lock();
-        if state.taken > length || state.is_bound {
+        if state.taken > length || state.was_bound {
             return false;
         }
         state.vouched = state.vouched.min(length);

@@ -272,9 +272,9 @@ impl Transfer {
         });
     }
 
-    /// What was read ahead of the rest must be the rest's end.
+    /// What came ahead of the rest must be the rest's end.
     fn check_ahead(&self, target: &Target, part: &Part) -> Result<(), Error> {
-        let Some((at, bytes)) = self.shared.0.read_ahead() else { return Ok(()) };
+        let Some((at, bytes)) = self.shared.0.came_ahead() else { return Ok(()) };
         let is_same = at + bytes.len() as u64 == part.length() && part.same(at, &bytes)? == bytes.len();
         if is_same { Ok(()) } else { Err(Error::Changed { url: target.to_string() }) }
     }

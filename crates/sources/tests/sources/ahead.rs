@@ -2,8 +2,9 @@
 
 use std::fs;
 use std::io::{Read, Seek, SeekFrom};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use govern_sources::{Error, Pace, Settings, Sources, Stopped};
@@ -135,6 +136,38 @@ async fn an_archive_that_changes_after_its_end_was_read_stops_the_reader() {
         let stopped = read.await.unwrap().into_inner().unwrap().downcast::<Stopped>().unwrap();
         assert_eq!(*stopped, Stopped::Changed, "{has_end}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn an_archive_that_changed_since_a_download_broke_off_is_read_from_its_end_all_the_same() {
+    let (old, new) = (bytes(LENGTH, 1), [&bytes(LENGTH, 1)[..10_000], &bytes(LENGTH, 2)].concat());
+    let has_changed = Arc::new(AtomicBool::new(false));
+    let (changed, later) = (Arc::clone(&has_changed), new.clone());
+    let server = first(&old, move |_, request, good| match (changed.load(Ordering::SeqCst), request.range_start()) {
+        (false, None) => good.cut(BROKEN),
+        (false, Some(_)) => Answer::new(403, "no"),
+        (true, _) => file(request, &later, "\"new\""),
+    });
+    let server = server.await;
+    let home = Home::new();
+    let settings = Settings { goproxy: Some(server.url("")), ..nowhere() };
+    let sources = home.sources_at(settings, Pace { ahead: 10_000, ..pace() });
+    let artifact = module(server.url("golang.org/toolchain/@v/v0.0.1-go1.24.1.linux-amd64.zip"));
+    sources.open(&artifact, watch().1).await.unwrap().finish().await.unwrap_err();
+    has_changed.store(true, Ordering::SeqCst);
+
+    let mut download = sources.open(&artifact, watch().1).await.unwrap();
+    let mut reader = download.reader();
+    let read = tokio::task::spawn_blocking(move || {
+        let mut end = Vec::new();
+        reader.seek(SeekFrom::End(-5000))?;
+        reader.read_to_end(&mut end)?;
+        reader.rewind()?;
+        reader.read_to_end(&mut end).map(|_| end)
+    });
+    assert!(fs::read(download.finish().await.unwrap()).unwrap() == new);
+    let read = read.await.unwrap().unwrap();
+    assert!(read[..5000] == new[new.len() - 5000..] && read[5000..] == new);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
